@@ -1,0 +1,1 @@
+"""What each side says: the types and codecs of both APIs, without decisions."""

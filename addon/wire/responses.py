@@ -1,0 +1,636 @@
+"""The Responses API: what a client may send (pydantic), and the items, objects and events it gets (TypedDict).
+
+Source: openai-python `types/responses/`, openai/openai-openapi, and requests recorded from real clients. Requests are
+read tolerantly: null means absent, unknown keys are kept in `model_extra`, unknown item, part and tool types become
+`Unknown…` values. Whether they are dropped or refused is decided in `translate`, never here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
+
+from addon.wire.json import Json, JsonError, JsonObject, dumps, loads
+
+
+class Wire(BaseModel):
+    """A value from a stranger: unknown keys are kept, so that they can be reported."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+
+def _kind_of(known: frozenset[str], otherwise: str) -> Callable[[Any], str | None]:
+    """A discriminator by `type`: the type itself where it is known, `otherwise` for the rest of the objects."""
+
+    def kind(value: Any) -> str | None:
+        if isinstance(value, BaseModel):
+            return str(getattr(value, "type", otherwise))
+        if not isinstance(value, dict):
+            return None
+        return value["type"] if value.get("type") in known else otherwise
+
+    return kind
+
+
+def _text(value: Any) -> Any:
+    """Null text is empty text."""
+    return "" if value is None else value
+
+
+def _json_text(value: Any) -> Any:
+    """Arguments are JSON in a string; some clients send the object itself."""
+    return dumps(value) if isinstance(value, (dict, list)) else _text(value)
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+JsonText = Annotated[str, BeforeValidator(_json_text)]
+
+
+# --- content parts -------------------------------------------------------------------------------------------------
+
+
+class TextPart(Wire):
+    """`input_text`, `output_text`, and what clients send in their place."""
+
+    type: Literal["input_text", "output_text", "text", "summary_text", "reasoning_text"]
+    text: Text = ""
+
+
+class RefusalPart(Wire):
+    type: Literal["refusal"]
+    refusal: Text = ""
+
+
+class ImagePart(Wire):
+    type: Literal["input_image"]
+    image_url: str | None = None
+    """An http(s) URL or a data URL."""
+    file_id: str | None = None
+    detail: str | None = None
+    """low, high, auto or original."""
+
+
+class FilePart(Wire):
+    type: Literal["input_file"]
+    file_data: str | None = None
+    """A data URL, or bare base64."""
+    file_url: str | None = None
+    file_id: str | None = None
+    filename: str | None = None
+
+
+class AudioPart(Wire):
+    type: Literal["input_audio"]
+    input_audio: dict[str, Json] | None = None
+    data: str | None = None
+    format: str | None = None
+
+
+class EncryptedPart(Wire):
+    """Part of an `agent_message`: what the model wrote for another agent. With our models that is plain text."""
+
+    type: Literal["encrypted_content"]
+    encrypted_content: Text = ""
+
+
+class UnknownPart(Wire):
+    type: str = ""
+
+
+_PART_TYPES = frozenset(
+    {
+        "input_text", "output_text", "text", "summary_text", "reasoning_text",
+        "refusal", "input_image", "input_file", "input_audio", "encrypted_content",
+    }
+)  # fmt: skip
+_TEXT_TYPES = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
+
+
+def _part_kind(value: Any) -> str | None:
+    kind = _kind_of(_PART_TYPES, "unknown")(value)
+    return "text" if kind in _TEXT_TYPES else kind
+
+
+Part = Annotated[
+    Annotated[TextPart, Tag("text")]
+    | Annotated[RefusalPart, Tag("refusal")]
+    | Annotated[ImagePart, Tag("input_image")]
+    | Annotated[FilePart, Tag("input_file")]
+    | Annotated[AudioPart, Tag("input_audio")]
+    | Annotated[EncryptedPart, Tag("encrypted_content")]
+    | Annotated[UnknownPart, Tag("unknown")],
+    Discriminator(_part_kind, custom_error_type="part", custom_error_message="Input should be an object with a 'type'"),
+]
+
+
+def _text_or_list(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return "text"
+    return "list" if isinstance(value, list) else None
+
+
+_TEXT_OR_LIST = Discriminator(
+    _text_or_list,
+    custom_error_type="text_or_list",
+    custom_error_message="Input should be a string or a list",
+)
+
+Content = Annotated[
+    Annotated[Text, Tag("text")] | Annotated[list[Part], Tag("list")],
+    _TEXT_OR_LIST,
+]
+
+
+# --- tools ---------------------------------------------------------------------------------------------------------
+
+
+class FunctionTool(Wire):
+    type: Literal["function"] = "function"
+    name: str
+    description: str | None = None
+    parameters: JsonObject | None = None
+    strict: bool | None = None
+
+
+class CustomTool(Wire):
+    """A tool whose input is free text, perhaps in a grammar: {"type": "grammar", "syntax", "definition"}."""
+
+    type: Literal["custom"] = "custom"
+    name: str
+    description: str | None = None
+    format: JsonObject | None = None
+
+
+class NamespaceTool(Wire):
+    type: Literal["namespace"] = "namespace"
+    name: str
+    description: str | None = None
+    tools: list[Tool] = Field(default_factory=list)
+
+
+class ToolSearchTool(Wire):
+    """`execution` "client": the client looks the tools up and sends them in a `tool_search_output` item."""
+
+    type: Literal["tool_search"] = "tool_search"
+    execution: str | None = None
+    description: str | None = None
+    parameters: JsonObject | None = None
+
+
+class OtherTool(Wire):
+    """Hosted tools, and whatever came after this was written."""
+
+    type: str = ""
+    name: str | None = None
+
+
+Tool = Annotated[
+    Annotated[FunctionTool, Tag("function")]
+    | Annotated[CustomTool, Tag("custom")]
+    | Annotated[NamespaceTool, Tag("namespace")]
+    | Annotated[ToolSearchTool, Tag("tool_search")]
+    | Annotated[OtherTool, Tag("other")],
+    Discriminator(_kind_of(frozenset({"function", "custom", "namespace", "tool_search"}), "other")),
+]
+
+
+class ChosenTool(Wire):
+    """One entry of `allowed_tools.tools`, or a tool_choice that names a tool."""
+
+    type: str = ""
+    name: str | None = None
+    namespace: str | None = None
+    mode: str | None = None
+    tools: list[ChosenTool] = Field(default_factory=list)
+
+
+ToolChoice = Annotated[
+    Annotated[str, Tag("text")] | Annotated[ChosenTool, Tag("object")],
+    Discriminator(lambda value: "text" if isinstance(value, str) else "object"),
+]
+
+
+# --- input items ---------------------------------------------------------------------------------------------------
+
+
+class Message(Wire):
+    """A message of the user, the developer, the system or, from an earlier answer, the assistant."""
+
+    type: Literal["message"] = "message"
+    role: str
+    content: Content = ""
+    id: str | None = None
+    status: str | None = None
+    phase: str | None = None
+
+
+class FunctionCall(Wire):
+    type: Literal["function_call"]
+    call_id: Text = ""
+    name: Text = ""
+    arguments: JsonText = ""
+    namespace: str | None = None
+    id: str | None = None
+    status: str | None = None
+
+
+class FunctionCallOutput(Wire):
+    type: Literal["function_call_output"]
+    call_id: Text = ""
+    output: Content = ""
+    name: str | None = None
+    id: str | None = None
+    status: str | None = None
+
+
+class CustomToolCall(Wire):
+    type: Literal["custom_tool_call"]
+    call_id: Text = ""
+    name: Text = ""
+    input: Text = ""
+    namespace: str | None = None
+    id: str | None = None
+
+
+class CustomToolCallOutput(Wire):
+    type: Literal["custom_tool_call_output"]
+    call_id: Text = ""
+    output: Content = ""
+    name: str | None = None
+    id: str | None = None
+
+
+class ToolSearchCall(Wire):
+    type: Literal["tool_search_call"]
+    call_id: Text = ""
+    arguments: JsonText = ""
+    execution: str | None = None
+    id: str | None = None
+    status: str | None = None
+
+
+class ToolSearchOutput(Wire):
+    type: Literal["tool_search_output"]
+    call_id: Text = ""
+    tools: list[Tool] = Field(default_factory=list)
+    execution: str | None = None
+    id: str | None = None
+    status: str | None = None
+
+
+class Reasoning(Wire):
+    type: Literal["reasoning"]
+    summary: Annotated[list[Part], BeforeValidator(lambda value: value or [])] = Field(default_factory=list)
+    content: Annotated[list[Part], BeforeValidator(lambda value: value or [])] = Field(default_factory=list)
+    encrypted_content: str | None = None
+    id: str | None = None
+    status: str | None = None
+
+
+class ItemReference(Wire):
+    """An item the client has seen in an earlier answer, by id."""
+
+    type: Literal["item_reference"] = "item_reference"
+    id: str
+
+
+class AdditionalTools(Wire):
+    type: Literal["additional_tools"]
+    tools: list[Tool] = Field(default_factory=list)
+    role: str | None = None
+
+
+class AgentMessage(Wire):
+    """Codex: what one agent of a team said to another."""
+
+    type: Literal["agent_message"]
+    author: str | None = None
+    recipient: str | None = None
+    content: Content = ""
+
+
+class UnknownItem(Wire):
+    """An item of a type this version does not convert."""
+
+    type: str = ""
+    id: str | None = None
+
+
+_ITEM_TYPES = frozenset(
+    {
+        "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output",
+        "tool_search_call", "tool_search_output", "reasoning", "item_reference", "additional_tools", "agent_message",
+    }
+)  # fmt: skip
+
+
+def _item_kind(value: Any) -> str | None:
+    """Without `type`: a role makes it a message, an id alone a reference (the SDK's shorthands)."""
+    if isinstance(value, dict) and not value.get("type"):
+        if "role" in value:
+            return "message"
+        return "item_reference" if "id" in value else None
+    return _kind_of(_ITEM_TYPES, "unknown")(value)
+
+
+Item = Annotated[
+    Annotated[Message, Tag("message")]
+    | Annotated[FunctionCall, Tag("function_call")]
+    | Annotated[FunctionCallOutput, Tag("function_call_output")]
+    | Annotated[CustomToolCall, Tag("custom_tool_call")]
+    | Annotated[CustomToolCallOutput, Tag("custom_tool_call_output")]
+    | Annotated[ToolSearchCall, Tag("tool_search_call")]
+    | Annotated[ToolSearchOutput, Tag("tool_search_output")]
+    | Annotated[Reasoning, Tag("reasoning")]
+    | Annotated[ItemReference, Tag("item_reference")]
+    | Annotated[AdditionalTools, Tag("additional_tools")]
+    | Annotated[AgentMessage, Tag("agent_message")]
+    | Annotated[UnknownItem, Tag("unknown")],
+    Discriminator(
+        _item_kind,
+        custom_error_type="item",
+        custom_error_message="Input should be an object with a 'type', or a message with a 'role'",
+    ),
+]
+
+Input = Annotated[
+    Annotated[Text, Tag("text")] | Annotated[list[Item], Tag("list")],
+    _TEXT_OR_LIST,
+]
+
+
+# --- the request ---------------------------------------------------------------------------------------------------
+
+
+class TextFormat(Wire):
+    type: str = "text"
+    name: str | None = None
+    schema_: JsonObject | None = Field(default=None, alias="schema")
+    strict: bool | None = None
+    description: str | None = None
+
+
+class TextOptions(Wire):
+    format: TextFormat | None = None
+    verbosity: str | None = None
+
+
+class ReasoningOptions(Wire):
+    effort: str | None = None
+    summary: str | None = None
+    generate_summary: str | None = None
+    """The older name of `summary`."""
+
+    @property
+    def wants_summary(self) -> bool:
+        return (self.summary or self.generate_summary or "none") != "none"
+
+
+class ResponsesRequest(Wire):
+    """The body of POST /v1/responses."""
+
+    model: str | None = None
+    input: Input = ""
+    instructions: str | None = None
+    stream: bool | None = None
+    stream_options: JsonObject | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    top_logprobs: int | None = None
+    include: list[str] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    max_tool_calls: int | None = None
+    text: TextOptions | None = None
+    reasoning: ReasoningOptions | None = None
+    metadata: JsonObject | None = None
+    store: bool | None = None
+    previous_response_id: str | None = None
+    conversation: Json = None
+    background: bool | None = None
+    background_options: JsonObject | None = None
+    context_management: list[JsonObject] | None = None
+    truncation: str | None = None
+    prompt: JsonObject | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_options: JsonObject | None = None
+    prompt_cache_retention: str | None = None
+    safety_identifier: str | None = None
+    user: str | None = None
+    service_tier: str | None = None
+    moderation: JsonObject | None = None
+
+    def includes(self, what: str) -> bool:
+        return what in (self.include or ())
+
+    def items(self) -> list[Item]:
+        """The input as items: a string is the user's message."""
+        return [Message(role="user", content=self.input)] if isinstance(self.input, str) else self.input
+
+
+class InvalidRequest(ValueError):
+    """The body is not a Responses request. `param` is the path of the field, as OpenAI writes it: input[0].role."""
+
+    def __init__(self, message: str, param: str | None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+_REQUEST: TypeAdapter[ResponsesRequest] = TypeAdapter(ResponsesRequest)
+
+
+def read_request(body: bytes) -> ResponsesRequest:
+    """Read a request's body (JSON, UTF-8).
+
+    Raises:
+        InvalidRequest: naming the first field that cannot be read.
+    """
+    try:
+        return _REQUEST.validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    try:
+        value = loads(body)
+    except JsonError as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error}", None) from None
+    if first["type"] != "json_invalid":
+        raise _invalid(value, first["loc"], first["msg"])
+    try:  # JSON all the same, but with half surrogate pairs in it
+        return _REQUEST.validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise _invalid(value, first["loc"], first["msg"]) from None
+
+
+def _invalid(body: Json, loc: tuple[int | str, ...], message: str) -> InvalidRequest:
+    if not isinstance(body, dict):
+        return InvalidRequest("The body must be a JSON object.", None)
+    param = _path(body, loc)
+    return InvalidRequest(f"Invalid value for '{param}': {message}.", param or None)
+
+
+def _path(body: Json, loc: tuple[int | str, ...]) -> str:
+    """pydantic's location without the names of union members, as `a.b[0].c`."""
+    path = ""
+    for position, step in enumerate(loc):
+        if isinstance(body, list) and isinstance(step, int) and step < len(body):
+            body, path = body[step], f"{path}[{step}]"
+        elif isinstance(body, dict) and isinstance(step, str) and (step in body or position == len(loc) - 1):
+            body, path = body.get(step), f"{path}.{step}" if path else step
+    return path
+
+
+# --- what the client gets --------------------------------------------------------------------------------------------
+
+Status: TypeAlias = Literal["in_progress", "completed", "incomplete", "failed"]
+
+
+class OutputText(TypedDict):
+    type: Literal["output_text"]
+    text: str
+    annotations: list[JsonObject]
+    logprobs: list[JsonObject]
+
+
+class OutputRefusal(TypedDict):
+    type: Literal["refusal"]
+    refusal: str
+
+
+class MessageItem(TypedDict):
+    id: str
+    type: Literal["message"]
+    role: Literal["assistant"]
+    status: Status
+    content: list[OutputText | OutputRefusal]
+
+
+class ReasoningText(TypedDict):
+    type: Literal["reasoning_text"]
+    text: str
+
+
+class SummaryText(TypedDict):
+    type: Literal["summary_text"]
+    text: str
+
+
+class ReasoningItem(TypedDict):
+    id: str
+    type: Literal["reasoning"]
+    status: Status
+    summary: list[SummaryText]
+    content: list[ReasoningText]
+    encrypted_content: NotRequired[str | None]
+
+
+class FunctionCallItem(TypedDict):
+    id: str
+    type: Literal["function_call"]
+    status: Status
+    call_id: str
+    name: str
+    namespace: NotRequired[str]
+    arguments: str
+
+
+class CustomToolCallItem(TypedDict):
+    id: str
+    type: Literal["custom_tool_call"]
+    status: Status
+    call_id: str
+    name: str
+    namespace: NotRequired[str]
+    input: str
+
+
+class ToolSearchCallItem(TypedDict):
+    id: str
+    type: Literal["tool_search_call"]
+    status: Status
+    call_id: str
+    execution: Literal["client"]
+    arguments: JsonObject
+
+
+OutputItem: TypeAlias = MessageItem | ReasoningItem | FunctionCallItem | CustomToolCallItem | ToolSearchCallItem
+
+
+class InputTokensDetails(TypedDict):
+    cached_tokens: int
+    cache_write_tokens: int
+
+
+class OutputTokensDetails(TypedDict):
+    reasoning_tokens: int
+
+
+class Usage(TypedDict):
+    input_tokens: int
+    input_tokens_details: InputTokensDetails
+    output_tokens: int
+    output_tokens_details: OutputTokensDetails
+    total_tokens: int
+
+
+class ResponseError(TypedDict):
+    code: str
+    message: str
+
+
+class ResponseObject(TypedDict):
+    """All keys, always: the SDKs need some, Open Responses demands the rest."""
+
+    id: str
+    object: Literal["response"]
+    created_at: int
+    """Seconds since the epoch."""
+    completed_at: int | None
+    status: Status
+    error: ResponseError | None
+    incomplete_details: JsonObject | None
+    instructions: str | None
+    max_output_tokens: int | None
+    max_tool_calls: int | None
+    model: str
+    output: list[OutputItem]
+    parallel_tool_calls: bool
+    previous_response_id: str | None
+    prompt_cache_key: str | None
+    prompt_cache_retention: str | None
+    reasoning: JsonObject
+    safety_identifier: str | None
+    service_tier: str
+    store: bool
+    background: bool
+    temperature: float
+    text: JsonObject
+    tool_choice: Json
+    tools: list[JsonObject]
+    top_logprobs: int
+    top_p: float
+    presence_penalty: float
+    frequency_penalty: float
+    truncation: str
+    usage: Usage | None
+    user: str | None
+    metadata: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a Responses stream: a snapshot, nothing in it changes after it was made."""
+
+    type: str
+    sequence_number: int
+    fields: dict[str, object]
+
+    def payload(self) -> dict[str, object]:
+        return {"type": self.type, "sequence_number": self.sequence_number, **self.fields}
