@@ -58,7 +58,6 @@ class ToolCall(TypedDict):
     id: str
     type: Literal["function"]
     function: FunctionOfCall
-    extra_content: NotRequired[Json]
 
 
 class InstructionMessage(TypedDict):
@@ -114,8 +113,6 @@ class CallPiece:
     id: str
     name: str
     arguments: str
-    extra: Json = None
-    """What must come back with the call in the next request (Gemini's thought signatures)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,28 +155,19 @@ class Reading:
     """Keys of a delta that carry the model's thinking; the first that is not empty counts."""
     reasoning_details: bool = True
     content_parts_thinking: bool = True
-    call_extra: Sequence[str] = ("extra_content",)
-    cached_paths: Sequence[str] = ()
+    cached_paths: Sequence[str] = ("/prompt_tokens_details/cached_tokens",)
     """JSON pointers into `usage`, tried in order."""
-    reasoning_paths: Sequence[str] = ()
+    reasoning_paths: Sequence[str] = ("/completion_tokens_details/reasoning_tokens",)
     reasoning_in_completion: bool = True
     """False: the completion's tokens do not contain those of its reasoning (xAI)."""
 
 
-_CACHED = (
-    "/prompt_tokens_details/cached_tokens",
-    "/prompt_cache_hit_tokens",
-    "/cached_tokens",
-    "/num_cached_tokens",
-    "/prompt_token_details/cached_tokens",
-)
 _CACHE_WRITE = (
     "/prompt_tokens_details/cache_write_tokens",
     "/cache_write_tokens",
     "/prompt_tokens_details/cache_creation_input_tokens",
     "/cache_creation_input_tokens",
 )
-_REASONING = ("/completion_tokens_details/reasoning_tokens", "/reasoning_tokens")
 
 DEFAULT_READING = Reading()
 
@@ -194,7 +182,7 @@ def read_chunk(body: JsonObject, reading: Reading = DEFAULT_READING) -> Chunk:
         model=_string(body.get("model")),
         pieces=[*_reasoning(said, reading), *_content(said.get("content") or legacy_text, reading)],
         refusal=clean(_string(said.get("refusal"))),
-        calls=_calls(said, reading),
+        calls=_calls(said),
         reasoning_details=_objects(said.get("reasoning_details")) if reading.reasoning_details else (),
         annotations=_objects(said.get("annotations")),
         logprobs=_objects(_object(choice.get("logprobs")).get("content")),
@@ -245,27 +233,25 @@ def _part(part: Json, reading: Reading) -> list[Piece]:
     return [Piece("text", clean(text))] if text else []
 
 
-def _calls(said: JsonObject, reading: Reading) -> list[CallPiece]:
-    calls = [_call(call, reading) for call in _objects(said.get("tool_calls"))]
+def _calls(said: JsonObject) -> list[CallPiece]:
+    calls = [_call(call) for call in _objects(said.get("tool_calls"))]
     legacy = _object(said.get("function_call"))
     if legacy and not calls:
         calls.append(CallPiece(0, "", _string(legacy.get("name")), _arguments(legacy.get("arguments"))))
     return calls
 
 
-def _call(call: JsonObject, reading: Reading) -> CallPiece:
+def _call(call: JsonObject) -> CallPiece:
     function = _object(call.get("function")) or _object(call.get("custom"))
     index = call.get("index")
     arguments = function.get("arguments")
     if arguments is None:
         arguments = function.get("input")
-    extra: JsonObject = {name: call[name] for name in reading.call_extra if call.get(name) is not None}
     return CallPiece(
         index=index if isinstance(index, int) else None,
         id=_string(call.get("id")),
         name=_string(function.get("name")),
         arguments=_arguments(arguments),
-        extra=extra or None,
     )
 
 
@@ -283,14 +269,14 @@ def _usage(body: JsonObject, choice: JsonObject, reading: Reading) -> Totals | N
     if not usage:
         return None
     completion, total = _count(usage.get("completion_tokens")), _count(usage.get("total_tokens"))
-    reasoning = _first_count(usage, (*reading.reasoning_paths, *_REASONING))
+    reasoning = _first_count(usage, reading.reasoning_paths)
     if completion is not None and not reading.reasoning_in_completion:
         completion += reasoning
     return Totals(
         prompt=_count(usage.get("prompt_tokens")),
         completion=completion,
         total=total,
-        cached=_first_count(usage, (*reading.cached_paths, *_CACHED)),
+        cached=_first_count(usage, reading.cached_paths),
         cache_write=_first_count(usage, _CACHE_WRITE),
         reasoning=reasoning,
     )

@@ -85,6 +85,9 @@ class SSEParser:
             self._check(self._data_chars)
         elif name == "event":
             self._event = value
+        elif name == "error":  # not in the standard: some servers write `error: {...}` in the place of data
+            self._event = "error"
+            self._data.append(value)
         return None
 
     def _dispatch(self) -> SSE | None:

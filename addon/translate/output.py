@@ -1,0 +1,303 @@
+"""ResponseBuilder: what the model said → items and events of a Responses answer, whole or streamed.
+
+The only place that makes items, ids, indices, sequence numbers and statuses. The verbs (`text`, `reasoning`, `call`, …)
+may come in any order; the events come out by one grammar: created, in_progress, items strictly one after the other,
+one terminal event. Once a tool call is open, what comes after it is held until the end, because the call may go on
+(parallel calls arrive interleaved); everything before the first call, and the first call itself, is live.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from addon.translate.echo import SERVICE_TIERS, echo
+from addon.translate.errors import ApiError
+from addon.translate.items import (
+    CallState,
+    CustomCallState,
+    Ending,
+    FunctionCallState,
+    MessageState,
+    OutputItemState,
+    ReasoningState,
+    Seal,
+    SearchCallState,
+    Write,
+)
+from addon.wire.chat import Totals
+from addon.wire.json import JsonObject
+from addon.wire.responses import Event, OutputItem, ResponseError, ResponseObject, ResponsesRequest, Status, Usage
+
+NewId = Callable[[str], str]
+"""Makes an id that was never used, from a prefix: "msg" → "msg_0123…"."""
+
+IncompleteReason = Literal["max_output_tokens", "content_filter"]
+
+_PREFIX = {"function": "fc", "custom": "ctc", "tool_search": "tsc"}
+
+
+@dataclass(frozen=True, slots=True)
+class CalledTool:
+    """The tool a call is for, as the client knows it."""
+
+    kind: Literal["function", "custom", "tool_search"]
+    name: str
+    namespace: str | None = None
+
+
+class ResponseBuilder:
+    """Grows one response. `take` hands over the events made since the last time.
+
+    Args:
+        request: what the client asked; echoed.
+        ids, now: sources of new ids and of the time (seconds since the epoch), so that tests can fix them.
+        seal: makes the `encrypted_content` of reasoning items.
+    """
+
+    def __init__(self, request: ResponsesRequest, *, ids: NewId, now: Callable[[], float], seal: Seal) -> None:
+        self._request = request
+        self._ids = ids
+        self._now = now
+        self._seal: Seal = seal if request.includes("reasoning.encrypted_content") else _no_seal
+        self._as_summary = request.reasoning is not None and request.reasoning.wants_summary
+        self._events: list[Event] = []
+        self._sequence = 0
+        self._waiting: deque[OutputItemState] = deque()
+        self._output: list[OutputItem] = []
+        self._announced = 0
+        self._call_ids: set[str] = set()
+        self._truncated_call = False
+        self._tier = "default"
+        self._echo = echo(request, request.model or "")
+        self._id = ids("resp")
+        self._created_at = int(now())
+        self._status: Status = "in_progress"
+        self._error: ApiError | None = None
+        self._incomplete: IncompleteReason | None = None
+        self._usage: Usage | None = None
+        self._completed_at: int | None = None
+        self._started = False
+
+    # --- what came out
+
+    def take(self) -> list[Event]:
+        """The events made since the last call; each exactly once."""
+        events, self._events = self._events, []
+        return events
+
+    @property
+    def response(self) -> ResponseObject:
+        """The whole answer as it stands."""
+        error: ResponseError | None = None
+        if self._error is not None:
+            error = {"code": self._error.code, "message": self._error.message}
+        state = {
+            "id": self._id,
+            "object": "response",
+            "created_at": self._created_at,
+            "completed_at": self._completed_at,
+            "status": self._status,
+            "error": error,
+            "incomplete_details": {"reason": self._incomplete} if self._incomplete else None,
+            **self._echo,
+            "service_tier": self._tier,
+            "output": list(self._output),
+            "usage": self._usage,
+        }
+        return cast(ResponseObject, state)
+
+    @property
+    def error(self) -> ApiError | None:
+        """Why the response failed."""
+        return self._error
+
+    @property
+    def ended(self) -> bool:
+        return self._status != "in_progress"
+
+    @property
+    def has_output(self) -> bool:
+        """True once something of the model's answer was taken in, told to the client or held."""
+        return bool(self._output or self._waiting)
+
+    # --- what the model says
+
+    def start(self) -> None:
+        """Say that the response exists. The other verbs do it if need be."""
+        if not self._started:
+            self._started = True
+            self._emit("response.created", response=self.response)
+            self._emit("response.in_progress", response=self.response)
+
+    def text(self, delta: str, logprobs: Sequence[JsonObject] = ()) -> None:
+        if delta or logprobs:
+            self._write(self._last(MessageState, self._new_message), Write("text", delta, logprobs))
+
+    def refusal(self, delta: str) -> None:
+        if delta:
+            self._write(self._last(MessageState, self._new_message), Write("refusal", delta))
+
+    def annotate(self, annotations: Iterable[JsonObject]) -> None:
+        """Citations in the text so far, flat as the Responses API has them."""
+        values = tuple(annotations)
+        if values:
+            self._write(self._last(MessageState, self._new_message), Write("annotation", values=values))
+
+    def reasoning(self, delta: str) -> None:
+        if delta:
+            self._write(self._last(ReasoningState, self._new_reasoning), Write("reasoning", delta))
+
+    def reasoning_details(self, details: Sequence[JsonObject]) -> None:
+        """Pieces of a provider's own form of reasoning, for the way back to it."""
+        if details:
+            self._write(self._last(ReasoningState, self._new_reasoning), Write("details", values=details))
+
+    def call(self, tool: CalledTool, call_id: str) -> CallState:
+        """A call begins; its arguments follow through `arguments`. An empty or used call id is replaced."""
+        if not call_id or call_id in self._call_ids:
+            call_id = self._ids("call")
+        self._call_ids.add(call_id)
+        state = _new_call(tool, self._ids(_PREFIX[tool.kind]), call_id)
+        self._queue(state)
+        return state
+
+    def arguments(self, call: CallState, delta: str) -> None:
+        self._write(call, Write("arguments", delta))
+
+    def service_tier(self, tier: str) -> None:
+        if tier in SERVICE_TIERS - {"auto"}:
+            self._tier = tier
+
+    # --- how it ends
+
+    def complete(self, usage: Totals | None) -> None:
+        """The model came to its end. A call that turns out to be cut off makes the response incomplete all the same."""
+        self._end("completed", usage)
+
+    def incomplete(self, reason: IncompleteReason, usage: Totals | None) -> None:
+        """The model was stopped before its end."""
+        self._incomplete = reason
+        self._end("incomplete", usage)
+
+    def fail(self, error: ApiError, usage: Totals | None = None) -> None:
+        """The answer broke off. What was announced is closed, what was said is kept."""
+        if self.ended:
+            return
+        self.start()
+        self._close_all("failed")
+        self._error = error
+        self._status = "failed"
+        self._usage = to_usage(usage) if usage is not None else None
+        nested = {"type": error.type, "code": error.code, "message": error.message, "param": error.param}
+        self._emit("error", code=error.code, message=error.message, param=error.param, error=nested)
+        self._emit("response.failed", response=self.response)
+
+    def _end(self, status: Literal["completed", "incomplete"], usage: Totals | None) -> None:
+        if self.ended:
+            return
+        self.start()
+        self._close_all(status)
+        if self._truncated_call and status == "completed":
+            status, self._incomplete = "incomplete", "max_output_tokens"
+        self._status = status
+        self._usage = to_usage(usage)
+        if status == "completed":
+            self._completed_at = int(self._now())
+        self._emit(f"response.{status}", response=self.response)
+
+    # --- turns: the item at the head of the queue is live, the others wait
+
+    def _last(
+        self, kind: type[MessageState] | type[ReasoningState], make: Callable[[], OutputItemState]
+    ) -> OutputItemState:
+        if self._waiting and isinstance(self._waiting[-1], kind):
+            return self._waiting[-1]
+        item = make()
+        self._queue(item)
+        return item
+
+    def _queue(self, item: OutputItemState) -> None:
+        self.start()
+        if self._waiting and not isinstance(self._waiting[0], CallState):
+            self._close_head("completed")
+        self._waiting.append(item)
+
+    def _write(self, item: OutputItemState, operation: Write) -> None:
+        if item is self._waiting[0]:
+            item.write(operation, self._emit, lambda: self._announce(item))
+        else:
+            item.held.append(operation)
+
+    def _close_all(self, ending: Ending) -> None:
+        """Close every item in turn. Of text and reasoning only the last was cut off when the response was."""
+        while self._waiting:
+            cut = len(self._waiting) == 1 or isinstance(self._waiting[0], CallState)
+            self._close_head(ending if cut else "completed")
+
+    def _close_head(self, ending: Ending) -> None:
+        item = self._waiting[0]
+        for operation in item.held:
+            item.write(operation, self._emit, lambda: self._announce(item))
+        status = item.close(ending, self._emit, lambda: self._announce(item))
+        self._waiting.popleft()
+        if isinstance(item, CallState) and status != "completed":
+            self._truncated_call = True
+        if status is not None and item.position is not None:
+            done = item.snapshot(status)
+            self._output.append(done)
+            self._emit("response.output_item.done", output_index=item.position, item=done)
+
+    def _announce(self, item: OutputItemState) -> int:
+        if item.position is None:
+            item.position = self._announced
+            self._announced += 1
+            self._emit("response.output_item.added", output_index=item.position, item=item.blank())
+        return item.position
+
+    def _new_message(self) -> OutputItemState:
+        return MessageState(self._ids("msg"))
+
+    def _new_reasoning(self) -> OutputItemState:
+        return ReasoningState(self._ids("rs"), as_summary=self._as_summary, seal=self._seal)
+
+    def _emit(self, event_type: str, /, **fields: object) -> None:
+        self._events.append(Event(event_type, self._sequence, fields))
+        self._sequence += 1
+
+
+def _new_call(tool: CalledTool, item_id: str, call_id: str) -> CallState:
+    match tool.kind:
+        case "custom":
+            return CustomCallState(item_id, call_id=call_id, name=tool.name, namespace=tool.namespace)
+        case "tool_search":
+            return SearchCallState(item_id, call_id=call_id, name=tool.name, namespace=tool.namespace)
+        case "function":
+            return FunctionCallState(item_id, call_id=call_id, name=tool.name, namespace=tool.namespace)
+
+
+def to_usage(totals: Totals | None) -> Usage:
+    """Token counts in the Responses form, consistent whatever the provider gave; zeros where it gave none.
+
+    Some providers count cached tokens outside the prompt, or reasoning outside the completion (xAI): a part that is
+    larger than its whole is added to it.
+    """
+    totals = totals or Totals()
+    prompt, completion = totals.prompt or 0, totals.completion or 0
+    if totals.cached > prompt:
+        prompt += totals.cached
+    if totals.reasoning > completion:
+        completion += totals.reasoning
+    return {
+        "input_tokens": prompt,
+        "input_tokens_details": {"cached_tokens": totals.cached, "cache_write_tokens": totals.cache_write},
+        "output_tokens": completion,
+        "output_tokens_details": {"reasoning_tokens": totals.reasoning},
+        "total_tokens": prompt + completion,
+    }
+
+
+def _no_seal(text: str, details: Sequence[JsonObject], /) -> str | None:
+    return None

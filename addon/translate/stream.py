@@ -1,0 +1,375 @@
+"""Bytes of a provider's answer → the verbs of a `ResponseBuilder` → events.
+
+Every deviation of providers is taken up here, once, for streams and whole answers alike: `StreamConverter` looks at
+the first byte to see which of the two it got, whatever was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from addon.providers.profile import Profile
+from addon.translate.completion import read_completion
+from addon.translate.errors import ApiError, from_body, is_error
+from addon.translate.items import CallState
+from addon.translate.notes import Notes
+from addon.translate.output import CalledTool, ResponseBuilder
+from addon.translate.think import ThinkSplitter
+from addon.wire.chat import CallPiece, Chunk, Piece, Reading, Totals, read_chunk
+from addon.wire.json import Json, JsonError, JsonObject, clean, is_cut_off, loads
+from addon.wire.responses import Event
+from addon.wire.sse import SSE, LineTooLong, SSEParser
+
+Outcome = Literal["completed", "max_output_tokens", "content_filter", "failed"]
+
+FINISH: Mapping[str, Outcome] = {
+    "length": "max_output_tokens",
+    "max_tokens": "max_output_tokens",
+    "model_length": "max_output_tokens",
+    "model_context_window_exceeded": "max_output_tokens",
+    "content_filter": "content_filter",
+    "sensitive": "content_filter",
+    "error": "failed",
+    "network_error": "failed",
+    "insufficient_system_resource": "failed",
+}
+"""What a finish_reason means; one that is not here is an end by the model itself."""
+
+USUAL_ENDS = frozenset({"stop", "end", "end_turn", "eos", "stop_sequence", "tool_calls", "function_call"})
+
+_OUTCOME_OF: Mapping[str, Outcome] = {
+    "completed": "completed",
+    "incomplete": "max_output_tokens",
+    "failed": "failed",
+}
+"""A profile's word for an outcome."""
+
+
+class ToolNames(Protocol):
+    """The way back from the name of a chat function to the client's tool."""
+
+    def called(self, chat_name: str) -> CalledTool: ...
+
+
+@dataclass(slots=True)
+class _Call:
+    """A tool call while its pieces come in. Told to the builder once it has a name."""
+
+    id: str = ""
+    name: str = ""
+    pieces: list[str] = field(default_factory=list)
+    state: CallState | None = None
+
+    def is_whole(self) -> bool:
+        return not is_cut_off("".join(self.pieces))
+
+
+class _Calls:
+    """Which call a piece belongs to, in all the ways providers number them, or do not."""
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._by_index: dict[int, _Call] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def unnamed(self) -> list[_Call]:
+        return [call for call in self._calls if call.state is None]
+
+    def any_named(self) -> bool:
+        return any(call.state is not None for call in self._calls)
+
+    def of(self, piece: CallPiece) -> _Call:
+        call = self._by_index.get(piece.index) if piece.index is not None else self._without_index(piece)
+        if call is None or (piece.id and call.id and piece.id != call.id):
+            call = _Call()
+            self._calls.append(call)
+        if piece.index is not None:
+            self._by_index[piece.index] = call
+        call.id = call.id or piece.id
+        call.name = call.name or piece.name
+        return call
+
+    def _without_index(self, piece: CallPiece) -> _Call | None:
+        """A known id continues its call; a new id, or another name after whole arguments, begins one."""
+        if piece.id:
+            return next((call for call in self._calls if call.id == piece.id), None)
+        last = self._calls[-1] if self._calls else None
+        return None if last is not None and piece.name and last.name and last.is_whole() else last
+
+
+class StreamConverter:
+    """One answer of one provider. Feed it the body as it comes; it drives the builder.
+
+    `feed`, `end` and `fail` return the events that came of it; after the terminal event there are none.
+    """
+
+    def __init__(
+        self,
+        builder: ResponseBuilder,
+        profile: Profile,
+        tools: ToolNames,
+        *,
+        provider: str,
+        notes: Notes,
+        logprobs: bool = False,
+    ) -> None:
+        self._builder = builder
+        self._profile = profile
+        self._tools = tools
+        self._provider = provider
+        self._notes = notes
+        self._logprobs = logprobs
+        self._reading = reading_of(profile)
+        self._sse = SSEParser()
+        self._mode: Literal["unknown", "stream", "whole"] = "unknown"
+        self._body: list[bytes] = []
+        self._think = ThinkSplitter(profile.think_tags)
+        self._calls = _Calls()
+        self._thought = ""
+        self._after_thinking = False
+        self._finish = ""
+        self._usage: Totals | None = None
+        self._said_done = False
+
+    def feed(self, data: bytes) -> list[Event]:
+        """A portion of the provider's body, decoded of its Content-Encoding."""
+        if self._builder.ended:
+            return []
+        if self._mode == "unknown":
+            data = self._sniff(data)
+        if self._mode == "stream":
+            self._feed_stream(data)
+        elif self._mode == "whole":
+            self._body.append(data)
+        return self._builder.take()
+
+    def end(self) -> list[Event]:
+        """The provider's body came to its end."""
+        if self._builder.ended:
+            return []
+        if self._mode == "stream":
+            for event in self._sse.flush():
+                self._event(event)
+            self._conclude()
+        else:
+            self._answer(b"".join(self._body))
+        return self._builder.take()
+
+    def fail(self, error: ApiError) -> list[Event]:
+        """The answer broke off: connection lost, time run out, more than is allowed."""
+        if not self._builder.ended:
+            self._flush_text()
+            self._builder.fail(error, self._usage)
+        return self._builder.take()
+
+    # --- a stream or a whole answer
+
+    def _sniff(self, data: bytes) -> bytes:
+        """Find out which it is, and return what was held back till then. Blank lines may come for minutes first."""
+        data = b"".join([*self._body, data])
+        self._body.clear()
+        start = data.lstrip(b"\xef\xbb\xbf \t\r\n")
+        if not start:
+            self._body.append(data[-4:])
+            return b""
+        self._mode = "whole" if start[:1] in (b"{", b"[", b"<", b'"') else "stream"
+        return data
+
+    def _feed_stream(self, data: bytes) -> None:
+        try:
+            for event in self._sse.feed(data):
+                self._event(event)
+        except LineTooLong as error:
+            self._fail(f"sent too much: {error}", "upstream_invalid")
+
+    def _answer(self, body: bytes) -> None:
+        content = read_completion(body, provider=self._provider, profile=self._profile)
+        if isinstance(content, ApiError):
+            self._builder.fail(content)
+            return
+        self._said_done = True
+        self._apply(content)
+        self._conclude()
+
+    def _event(self, event: SSE) -> None:
+        data = event.data.strip()
+        if self._builder.ended or not data:
+            return
+        if data == "[DONE]":
+            self._said_done = True
+            self._conclude()
+            return
+        try:
+            content = loads(data)
+        except JsonError:
+            content = data if event.event == "error" else None
+        if event.event == "error" or (isinstance(content, list) and is_error(content)):
+            self._broken(content)
+        elif isinstance(content, dict):
+            self._apply(content)
+        else:
+            self._notes.add("provider stream", "a line that is not a JSON object was skipped")
+
+    # --- what a chunk says
+
+    def _apply(self, body: JsonObject) -> None:
+        chunk = read_chunk(body, self._reading)
+        self._usage = chunk.usage or self._usage
+        if chunk.error or (not chunk.has_choice and is_error(body)):
+            self._take_in(chunk)
+            self._broken(body)
+            return
+        self._builder.start()
+        self._take_in(chunk)
+
+    def _take_in(self, chunk: Chunk) -> None:
+        logprobs = [_logprob(entry) for entry in chunk.logprobs] if self._logprobs else []
+        for piece in chunk.pieces:
+            self._piece(piece, logprobs)
+        if chunk.reasoning_details:
+            self._builder.reasoning_details(chunk.reasoning_details)
+        if chunk.refusal:
+            self._flush_text()
+            self._builder.refusal(chunk.refusal)
+        self._builder.annotate(_citations(chunk.annotations))
+        for call in chunk.calls:
+            self._call(call)
+        self._finish = chunk.finish_reason or self._finish
+        self._builder.service_tier(chunk.service_tier)
+
+    def _piece(self, piece: Piece, logprobs: list[JsonObject]) -> None:
+        if piece.kind == "reasoning":
+            self._flush_text()
+            self._reason(piece.text)
+            return
+        for part in self._think.feed(piece.text):
+            self._say(part, logprobs)
+
+    def _say(self, piece: Piece, logprobs: list[JsonObject]) -> None:
+        if piece.kind == "reasoning":
+            self._reason(piece.text)
+            return
+        text = piece.text.lstrip("\r\n") if self._after_thinking else piece.text
+        if text:
+            self._after_thinking = False
+            self._builder.text(text, tuple(logprobs))
+            logprobs.clear()
+
+    def _reason(self, text: str) -> None:
+        if self._profile.reasoning_cumulative and self._thought and text.startswith(self._thought):
+            self._thought, text = text, text[len(self._thought) :]
+        elif self._profile.reasoning_cumulative:
+            self._thought += text
+        self._builder.reasoning(text)
+        self._after_thinking = True
+
+    def _flush_text(self) -> None:
+        for piece in self._think.flush():
+            self._say(piece, [])
+
+    def _call(self, piece: CallPiece) -> None:
+        self._flush_text()
+        call = self._calls.of(piece)
+        call.pieces.append(piece.arguments)
+        if call.state is not None:
+            self._builder.arguments(call.state, piece.arguments)
+        elif call.name:
+            call.state = self._builder.call(self._tools.called(call.name), call.id)
+            self._builder.arguments(call.state, "".join(call.pieces))
+
+    # --- the end
+
+    def _broken(self, content: Json) -> None:
+        self._flush_text()
+        self._builder.fail(from_body(content, provider=self._provider, profile=self._profile), self._usage)
+
+    def _conclude(self) -> None:
+        self._flush_text()
+        outcome = self._outcome()
+        if self._calls.unnamed():
+            self._notes.add("tool call", "the model named no tool; the call was dropped")
+        match outcome:
+            case "completed" if self._calls and not self._calls.any_named():
+                self._fail("called a tool without naming it", "upstream_invalid")
+            case "completed":
+                self._builder.complete(self._usage)
+            case "failed":
+                self._fail(self._reason_of_failure(), "server_error")
+            case reason:
+                self._builder.incomplete(reason, self._usage)
+
+    def _outcome(self) -> Outcome:
+        if self._finish:
+            if self._finish in self._profile.finish_map:
+                return _OUTCOME_OF[self._profile.finish_map[self._finish]]
+            if self._finish not in FINISH and self._finish not in USUAL_ENDS:
+                self._notes.add("finish_reason", f"unknown value {self._finish[:40]!r} taken as the end of the answer")
+            return FINISH.get(self._finish, "completed")
+        if not self._builder.has_output or self._profile.missing_finish == "fail":
+            return "failed"
+        if self._said_done and self._profile.missing_finish == "infer":
+            return "completed"
+        self._notes.add("finish_reason", "the provider's stream ended without one; the answer may be cut off")
+        return "max_output_tokens"
+
+    def _reason_of_failure(self) -> str:
+        if self._finish:
+            return f"ended its answer with {self._finish!r}"
+        if self._builder.has_output:
+            return "ended its stream before the end of the answer"
+        return "answered without saying anything. Some servers do so when the conversation is longer than they can read"
+
+    def _fail(self, what: str, code: str) -> None:
+        self._builder.fail(ApiError.upstream(f"{self._provider} {what}.", code=code), self._usage)
+
+
+def reading_of(profile: Profile) -> Reading:
+    """Where the profile says that things stand in an answer."""
+    return Reading(
+        reasoning_fields=profile.reasoning_fields,
+        reasoning_details=profile.reasoning_details,
+        content_parts_thinking=profile.content_parts_thinking,
+        cached_paths=profile.cached_paths,
+        reasoning_paths=profile.reasoning_paths,
+        reasoning_in_completion=profile.reasoning_in_completion,
+    )
+
+
+def _citations(annotations: Sequence[JsonObject]) -> Iterator[JsonObject]:
+    """Chat nests a citation under its type; the Responses API has it flat."""
+    for annotation in annotations:
+        nested = annotation.get("url_citation")
+        citation = nested if isinstance(nested, dict) else annotation
+        url, title = citation.get("url"), citation.get("title")
+        start, end = citation.get("start_index"), citation.get("end_index")
+        if isinstance(url, str):
+            yield {
+                "type": "url_citation",
+                "url": url,
+                "title": title if isinstance(title, str) else "",
+                "start_index": start if isinstance(start, int) else 0,
+                "end_index": end if isinstance(end, int) else 0,
+            }
+
+
+def _logprob(entry: JsonObject) -> JsonObject:
+    """One token's probability with all keys that the Responses API has."""
+    top = entry.get("top_logprobs")
+    return {
+        **_token(entry),
+        "top_logprobs": [_token(other) for other in top if isinstance(other, dict)] if isinstance(top, list) else [],
+    }
+
+
+def _token(entry: JsonObject) -> JsonObject:
+    token, value, octets = entry.get("token"), entry.get("logprob"), entry.get("bytes")
+    text = clean(token) if isinstance(token, str) else ""
+    return {
+        "token": text,
+        "bytes": octets if isinstance(octets, list) else list[Json](text.encode()),
+        "logprob": value if isinstance(value, (int, float)) else 0.0,
+    }
