@@ -6,7 +6,7 @@ the first byte to see which of the two it got, whatever was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -116,6 +116,7 @@ class StreamConverter:
         provider: str,
         notes: Notes,
         logprobs: bool = False,
+        hide: Callable[[str], str] = str,
     ) -> None:
         self._builder = builder
         self._profile = profile
@@ -123,6 +124,7 @@ class StreamConverter:
         self._provider = provider
         self._notes = notes
         self._logprobs = logprobs
+        self._hide = hide
         self._reading = reading_of(profile)
         self._sse = SSEParser()
         self._mode: Literal["unknown", "stream", "whole"] = "unknown"
@@ -162,8 +164,7 @@ class StreamConverter:
     def fail(self, error: ApiError) -> list[Event]:
         """The answer broke off: connection lost, time run out, more than is allowed."""
         if not self._builder.ended:
-            self._flush_text()
-            self._builder.fail(error, self._usage)
+            self._end_with(error)
         return self._builder.take()
 
     # --- a stream or a whole answer
@@ -189,7 +190,7 @@ class StreamConverter:
     def _answer(self, body: bytes) -> None:
         content = read_completion(body, provider=self._provider, profile=self._profile)
         if isinstance(content, ApiError):
-            self._builder.fail(content)
+            self._end_with(content)
             return
         self._said_done = True
         self._apply(content)
@@ -284,8 +285,14 @@ class StreamConverter:
     # --- the end
 
     def _broken(self, content: Json) -> None:
+        self._end_with(from_body(content, provider=self._provider, profile=self._profile))
+
+    def _fail(self, what: str, code: str) -> None:
+        self._end_with(ApiError.upstream(f"{self._provider} {what}.", code=code))
+
+    def _end_with(self, error: ApiError) -> None:
         self._flush_text()
-        self._builder.fail(from_body(content, provider=self._provider, profile=self._profile), self._usage)
+        self._builder.fail(error.saying(self._hide(error.message)), self._usage)
 
     def _conclude(self) -> None:
         self._flush_text()
@@ -322,9 +329,6 @@ class StreamConverter:
         if self._builder.has_output:
             return "ended its stream before the end of the answer"
         return "answered without saying anything. Some servers do so when the conversation is longer than they can read"
-
-    def _fail(self, what: str, code: str) -> None:
-        self._builder.fail(ApiError.upstream(f"{self._provider} {what}.", code=code), self._usage)
 
 
 def reading_of(profile: Profile) -> Reading:

@@ -444,6 +444,12 @@ class InvalidRequest(ValueError):
 
 
 _REQUEST: TypeAdapter[ResponsesRequest] = TypeAdapter(ResponsesRequest)
+_ITEM: TypeAdapter[Item] = TypeAdapter(Item)
+
+
+def read_item(value: Json) -> Item:
+    """Read one input item. Raises pydantic's ValidationError; our own output items are always good."""
+    return _ITEM.validate_python(value)
 
 
 def read_request(body: bytes) -> ResponsesRequest:

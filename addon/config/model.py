@@ -1,0 +1,306 @@
+"""What the configuration file may say: one checked, immutable `Config`, and its sections."""
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal, TypeAlias
+from urllib.parse import quote
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+
+from addon.config.remotes import HostPattern, Remote, fill, host_matches
+from addon.providers.platforms import builtin_platforms, profile_for
+from addon.providers.profile import Profile
+
+DEFAULT_HOSTS = (
+    "api.openai.com",
+    *(f"{region}.api.openai.com" for region in ("us", "eu", "ae", "au", "in", "jp")),
+)
+MIB = 1024 * 1024
+
+
+_CREDENTIAL_WORDS = frozenset({"authorization", "cookie", "apikey", "token", "secret", "password", "signature"})
+
+
+def names_credential(name: str) -> bool:
+    """Whether a header or parameter of this name usually carries a secret."""
+    words = re.split(r"[-_]", name.lower())
+    return words[-1] == "key" or not _CREDENTIAL_WORDS.isdisjoint(words)
+
+
+def _header_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+        raise ValueError("is not a valid header name")
+    return _not_a_credential(name)
+
+
+def _not_a_credential(name: str) -> str:
+    """Headers and queries are shown in flows and dumps; a key may only travel by `api_key`, which never is."""
+    if names_credential(name):
+        raise ValueError(
+            "looks like a credential, and would be visible in recorded flows; "
+            'use api_key, with overrides: {auth: "header:NAME"} if it travels in another header'
+        )
+    return name
+
+
+def _header_value(value: str) -> str:
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("must be printable ASCII text")
+    return value
+
+
+def _base_path(path: str) -> str:
+    if not path.startswith("/") or "?" in path or "#" in path:
+        raise ValueError('must be a path such as "/v1"')
+    return path.rstrip("/")
+
+
+def _provider_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ValueError("is not a valid provider name; use letters, digits, '.', '_' and '-'")
+    return name
+
+
+def _not_blank(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("is empty; give a key or remove the entry")
+    return secret
+
+
+HeaderName: TypeAlias = Annotated[str, AfterValidator(_header_name)]
+HeaderValue: TypeAlias = Annotated[str, AfterValidator(_header_value)]
+QueryName: TypeAlias = Annotated[str, AfterValidator(_not_a_credential)]
+BasePath: TypeAlias = Annotated[str, AfterValidator(_base_path)]
+ProviderName: TypeAlias = Annotated[str, AfterValidator(_provider_name)]
+Secret: TypeAlias = Annotated[SecretStr, AfterValidator(_not_blank)]
+
+
+class Section(
+    BaseModel,
+    frozen=True,
+    extra="forbid",
+    use_attribute_docstrings=True,
+    protected_namespaces=(),
+    hide_input_in_errors=True,
+):
+    """A part of the file: an unknown key is an error, and so is changing it after loading."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_empty(cls, value: object) -> object:
+        """A key with nothing behind it is a mistake: were it the default, `allowed_remotes:` would allow everything."""
+        if value is None:
+            raise ValueError("is empty")
+        return value
+
+
+class Provider(Section):
+    """Where chat/completions calls go, and how."""
+
+    base_url: str | None = None
+    """URL that `/chat/completions` is appended to; not needed when the profile knows it. May hold `{name}` places."""
+    profile: str | None = None
+    """Id of a built-in profile; default: the provider's own name, else the one the host of `base_url` belongs to."""
+    api_key: Secret | None = None
+    """The provider's key, best as `${VARIABLE}`; `none` sends no key. Default: the profile's environment variables."""
+    api_key_file: Path | None = None
+    """File that holds the key and nothing else; relative to the configuration file."""
+    headers: Mapping[HeaderName, HeaderValue] = {}
+    """Extra headers of every request. Not for credentials: headers are visible in recorded flows."""
+    query: Mapping[QueryName, str] = {}
+    """Extra query parameters of the URL; values may hold `{name}` places."""
+    vars: Mapping[str, str] = {}
+    """Values for the `{name}` places of the URL, such as `resource`, `deployment` or `api_version`."""
+    overrides: Mapping[str, JsonValue] = {}
+    """Fields of the profile to replace."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_body(cls, data: object) -> object:
+        """`dashscope:` with nothing behind it is a provider with all defaults."""
+        return {} if data is None else data
+
+    @model_validator(mode="after")
+    def _one_key(self) -> "Provider":
+        if self.api_key is not None and self.api_key_file is not None:
+            raise ValueError("has both api_key and api_key_file; remove one of them")
+        return self
+
+
+class ModelTarget(Section):
+    """One place where a model may be served."""
+
+    target: str
+    """`provider/model`; `{model}` stands for the name the client asked for."""
+    weight: int = Field(default=1, ge=0)
+    """Share of this target with `balance: weighted`; larger is more."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: object) -> object:
+        return {"target": data} if isinstance(data, str) else data
+
+    @field_validator("target")
+    @classmethod
+    def _two_parts(cls, target: str) -> str:
+        provider, _, model = target.partition("/")
+        if not provider or not model:
+            raise ValueError('must be "provider/model", for example "dashscope/qwen-turbo" or "dashscope/{model}"')
+        return target
+
+    @property
+    def provider(self) -> str:
+        """The name of a provider."""
+        return self.target.partition("/")[0]
+
+    def model(self, asked: str) -> str:
+        """The model's name at the provider, for a client that asked for `asked`."""
+        return self.target.partition("/")[2].replace("{model}", asked)
+
+
+class ModelRoute(Section):
+    """Where the models with one name, or the names of one glob, are served."""
+
+    targets: tuple[ModelTarget, ...] = Field(min_length=1)
+    """The targets; with `balance: order` the first one is used, the others stand by."""
+    balance: Literal["order", "weighted"] = "order"
+    """`order`: as written; `weighted`: by weight, the heaviest first."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, data: object) -> object:
+        match data:
+            case str():
+                return {"targets": [data]}
+            case list():
+                return {"targets": data}
+            case _:
+                return data
+
+
+class Clients(Section):
+    """Who is served."""
+
+    keys: tuple[Secret, ...] | None = None
+    """Keys of which a client must present one as its OpenAI key. Not given: everybody; an empty list: nobody."""
+
+    def accepts(self, presented: str | None) -> bool:
+        """Whether a caller with this key (the bearer token it sent) is served."""
+        if self.keys is None:
+            return True
+        given = (presented or "").encode()
+        return any(hmac.compare_digest(key.get_secret_value().encode(), given) for key in self.keys)
+
+
+class Limits(Section):
+    """What a client may ask of the bridge."""
+
+    body_bytes: int = Field(default=64 * MIB, gt=0)
+    """Largest request body, in bytes after decompression; a larger one gets a 413."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What loading found out besides the values themselves."""
+
+    source: Path | None = None
+    key_files: tuple[Path, ...] = ()
+    missing_keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """Providers whose key is missing, and the variables that would hold it."""
+    warnings: tuple[str, ...] = ()
+    no_provider: str | None = None
+
+
+class Config(Section):
+    """The whole configuration, checked. Each key is described in `docs/configuration.md`."""
+
+    providers: Mapping[ProviderName, Provider] = {}
+    """The providers by name. Default: the one whose key is in the environment."""
+    models: Mapping[str, ModelRoute] = {}
+    """Where models are served, by the name or glob the client asks for; the first match wins."""
+    allowed_remotes: tuple[HostPattern, ...] | None = None
+    """Hosts that providers may have. Not given: any."""
+    clients: Clients = Clients()
+    """Who is served."""
+    hosts: tuple[HostPattern, ...] = Field(default=DEFAULT_HOSTS, min_length=1)
+    """Hosts whose traffic is intercepted; all others are tunnelled unseen."""
+    base_paths: tuple[BasePath, ...] = Field(default=("/v1",), min_length=1)
+    """Paths below which the API is served on the intercepted hosts."""
+    unmatched: Literal["block", "forward"] = "block"
+    """Other paths on intercepted hosts: `block` answers 404, `forward` lets them through to the original host."""
+    traces: Literal["drop", "forward"] = "drop"
+    """Traces that agent SDKs upload, with prompts in them: `drop` accepts and forgets them, `forward` lets them out."""
+    limits: Limits = Limits()
+    """What a client may ask of the bridge."""
+
+    _findings: Findings = PrivateAttr(default_factory=Findings)
+
+    @property
+    def findings(self) -> Findings:
+        """What loading found out besides the values."""
+        return self._findings
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed and yet worth a word in the log."""
+        return self._findings.warnings
+
+    def with_findings(self, findings: Findings) -> "Config":
+        """The same values with other findings."""
+        copy = self.model_copy()
+        copy._findings = findings
+        return copy
+
+    def intercepts(self, host: str, port: int = 443) -> bool:
+        """Whether the traffic of this host is ours."""
+        return any(host_matches(pattern, host, port) for pattern in self.hosts)
+
+    def allows_remote(self, remote: Remote) -> bool:
+        """Whether a provider may be at this server."""
+        if self.allowed_remotes is None:
+            return True
+        return any(host_matches(pattern, remote.host, remote.port) for pattern in self.allowed_remotes)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret in the configuration, for the redactor."""
+        keys = [provider.api_key for provider in self.providers.values()]
+        return tuple(key.get_secret_value() for key in (*keys, *(self.clients.keys or ())) if key is not None)
+
+
+def provider_profile(name: str, provider: Provider, model: str) -> Profile:
+    """The profile that holds for one model (the provider's name of it) at a configured provider."""
+    platform = provider.profile or (name if name in builtin_platforms() else None)
+    return profile_for(platform, base_url=provider.base_url, model=model, overrides=provider.overrides)
+
+
+def url_values(provider: Provider, model: str) -> Mapping[str, str]:
+    """What the `{name}` places of a provider's URL stand for."""
+    return {"model": model, "deployment": model, **provider.vars}
+
+
+def base_url_for(provider: Provider, profile: Profile, model: str) -> str | None:
+    """The provider's base URL with every place filled in, or None if neither it nor its profile has one."""
+    template = provider.base_url or profile.base_url
+    if template is None:
+        return None
+    return fill(template, {name: quote(value, safe="") for name, value in url_values(provider, model).items()})
+
+
+def missing_variables(names: Sequence[str]) -> str:
+    """Half a sentence on variables that would hold a key and do not."""
+    if len(names) == 1:
+        return f"the environment variable {names[0]} is not set"
+    return f"none of the environment variables {', '.join(names)} is set"

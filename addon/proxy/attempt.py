@@ -1,0 +1,259 @@
+"""AttemptStream: one call of a provider, as a flow of its own in mitmproxy.
+
+It shows up in mitmweb, dumps and HAR files beside the client's flow, other addons see it, and it can be intercepted and
+edited. The provider's key is put on a copy of the request, made when it is written to the connection.
+"""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import urlsplit
+
+from mitmproxy import flow as mitmflow
+from mitmproxy import http
+from mitmproxy.connection import Connection, Server
+from mitmproxy.net.http import url as mitmurl
+from mitmproxy.proxy import events, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import (
+    DropStream,
+    ErrorCode,
+    GetHttpConnection,
+    HttpErrorHook,
+    HttpRequestHeadersHook,
+    HttpRequestHook,
+    HttpResponseHeadersHook,
+    HttpResponseHook,
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    RequestProtocolError,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+    SendHttp,
+)
+
+from addon.exchange import Attempt
+from addon.proxy.messages import (
+    AttemptBegins,
+    AttemptCancelled,
+    AttemptUnwanted,
+    UpstreamData,
+    UpstreamEnd,
+    UpstreamHead,
+    UpstreamLost,
+)
+from addon.proxy.switchboard import Switchboard
+
+DRAINED = 64 * 1024
+"""Bytes read of an answer nobody waits for, to keep its connection; beyond that it is closed."""
+
+
+class AttemptStream(layer.Layer):
+    """Sends one request to a provider and posts what comes back to the stream of the client."""
+
+    def __init__(self, context: Context, stream_id: int, attempt: Attempt, client_id: int, board: Switchboard) -> None:
+        super().__init__(context)
+        self.stream_id = stream_id
+        self._attempt = attempt
+        self._client_id = client_id
+        self._board = board
+        self._connection: Connection | None = None
+        self._began = 0.0
+        self._streams = False
+        self._body: list[bytes] = []
+        self._drained: int | None = None
+        self._resent = False
+        self._over = False
+        self.flow = self._new_flow()
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if self._over:
+            return
+        match event:
+            case events.Start():
+                pass
+            case AttemptBegins():
+                yield from self._send()
+            case AttemptCancelled():
+                yield from self._cancel(event.why)
+            case AttemptUnwanted():
+                self._drained = 0
+            case ResponseHeaders():
+                yield from self._head(event)
+            case ResponseData():
+                yield from self._data(event.data)
+            case ResponseEndOfMessage():
+                yield from self._end()
+            case ResponseProtocolError():
+                yield from self._error(event.message)
+            case _:  # trailers say nothing
+                pass
+
+    def _new_flow(self) -> http.HTTPFlow:
+        attempt = self._attempt
+        parts = urlsplit(attempt.url)
+        address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        flow = http.HTTPFlow(self.context.client, Server(address=address))
+        headers = {"host": mitmurl.hostport(parts.scheme, *address), **attempt.headers}
+        if attempt.credential is not None:
+            headers.update([attempt.credential.hidden()])
+        fields = [(name.encode(), value.encode()) for name, value in headers.items()]
+        flow.request = http.Request.make("POST", attempt.url, attempt.body, http.Headers(fields))
+        flow.comment = f"bridge: call of {attempt.label}"
+        flow.live = True
+        return flow
+
+    # --- the request
+
+    def _send(self) -> layer.CommandGenerator[None]:
+        self._began = time.time()
+        if not self._resent:
+            self.flow.request.timestamp_start = self.flow.request.timestamp_end = self._began
+            yield HttpRequestHeadersHook(self.flow)
+            yield HttpRequestHook(self.flow)
+            if self._stopped():
+                yield from self._error("the call was killed in the proxy")
+                return
+            if self.flow.response is not None:
+                yield from self._answered_by_addon()
+                return
+        request = self.flow.request
+        connection, problem = yield GetHttpConnection(
+            (request.host, request.port),
+            request.scheme == "https",
+            self.context.server.via,
+        )
+        if connection is None:
+            yield from self._error(problem)
+            return
+        if any(isinstance(event, AttemptCancelled) for event in self._paused_event_queue):
+            return
+        self._connection = self.flow.server_conn = connection
+        wire = self._with_credential(request)
+        content = wire.raw_content or b""
+        yield SendHttp(RequestHeaders(self.stream_id, wire, end_stream=not content), connection)
+        if content:
+            yield SendHttp(RequestData(self.stream_id, content), connection)
+        yield SendHttp(RequestEndOfMessage(self.stream_id), connection)
+
+    def _with_credential(self, request: http.Request) -> http.Request:
+        """The request as it goes on the wire. Sent elsewhere by hand or by an addon, it goes without the key."""
+        wire = request.copy()
+        credential = self._attempt.credential
+        meant = urlsplit(self._attempt.url)
+        here = urlsplit(request.url)
+        if credential is not None and (here.scheme, here.netloc) == (meant.scheme, meant.netloc):
+            name, value = credential.header()
+            wire.headers[name] = value
+        return wire
+
+    def _answered_by_addon(self) -> layer.CommandGenerator[None]:
+        yield HttpResponseHeadersHook(self.flow)
+        yield from self._whole()
+
+    # --- the answer
+
+    def _head(self, event: ResponseHeaders) -> layer.CommandGenerator[None]:
+        response = self.flow.response = event.response
+        self._streams = self._attempt.stream and 200 <= response.status_code < 300
+        response.stream = self._streams
+        yield HttpResponseHeadersHook(self.flow)
+        if self._stopped():
+            yield from self._cancel("the call was killed in the proxy")
+            self._post(UpstreamLost("the call was killed in the proxy"))
+        elif self._streams:
+            self._post(UpstreamHead(response.status_code, _headers(response)))
+
+    def _data(self, data: bytes) -> layer.CommandGenerator[None]:
+        self._body.append(data)
+        if self._drained is not None:
+            self._drained += len(data)
+            if self._drained > DRAINED:
+                yield from self._cancel("the answer went on after its end")
+        elif self._streams:
+            self._post(UpstreamData(data))
+
+    def _end(self) -> layer.CommandGenerator[None]:
+        assert self.flow.response is not None
+        self._over = True
+        self.flow.response.timestamp_end = time.time()
+        self.flow.response.data.content = b"".join(self._body)
+        if self._streams:
+            self._post(UpstreamEnd())
+            yield HttpResponseHook(self.flow)
+            yield from self._drop()
+        else:
+            yield from self._whole()
+
+    def _whole(self) -> layer.CommandGenerator[None]:
+        """A whole answer is handed on after its hook has run: until then it may be edited."""
+        response = self.flow.response
+        assert response is not None
+        self._over = True
+        yield HttpResponseHook(self.flow)
+        if self._stopped():
+            self._post(UpstreamLost("the call was killed in the proxy"))
+        else:
+            self._post(UpstreamHead(response.status_code, _headers(response)))
+            self._post(UpstreamData(response.raw_content or b""))
+            self._post(UpstreamEnd())
+        yield from self._drop()
+
+    # --- trouble
+
+    def _error(self, message: str) -> layer.CommandGenerator[None]:
+        if self._on_stale_connection():
+            self._resent = True
+            self._connection = None
+            self._board.post(self.stream_id, AttemptBegins())
+            return
+        self._over = True
+        self._record(message)
+        self._post(UpstreamLost(message))
+        yield HttpErrorHook(self.flow)
+        yield from self._drop()
+
+    def _on_stale_connection(self) -> bool:
+        """True if a kept connection was closed by the provider just as it was used again: nothing has been lost."""
+        connection = self._connection
+        if self._resent or connection is None or self.flow.response is not None:
+            return False
+        return connection.timestamp_start is not None and connection.timestamp_start < self._began
+
+    def _cancel(self, why: str) -> layer.CommandGenerator[None]:
+        self._over = True
+        if self._connection is not None:
+            yield SendHttp(RequestProtocolError(self.stream_id, why, ErrorCode.CANCEL), self._connection)
+        if self.flow.response is not None and self._drained is not None:
+            self.flow.response.data.content = b"".join(self._body)
+            yield HttpResponseHook(self.flow)
+        else:
+            self._record(why)
+            yield HttpErrorHook(self.flow)
+        yield from self._drop()
+
+    def _record(self, message: str) -> None:
+        if self.flow.response is not None:
+            self.flow.response.data.content = b"".join(self._body)
+        if self.flow.error is None:
+            self.flow.error = mitmflow.Error(message)
+
+    def _stopped(self) -> bool:
+        return self.flow.error is not None and self.flow.error.msg == mitmflow.Error.KILLED_MESSAGE
+
+    def _post(self, message: events.Event) -> None:
+        if self._drained is None:
+            self._board.post(self._client_id, message)
+
+    def _drop(self) -> layer.CommandGenerator[None]:
+        self._over = True
+        self.flow.live = False
+        self._board.attempt_over(self.stream_id)
+        yield DropStream(self.stream_id)
+
+
+def _headers(response: http.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}

@@ -1,0 +1,179 @@
+"""class Bridge: the addon. Options, and the hooks that put the bridge's layer in its place."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import time
+import uuid
+from pathlib import Path
+
+from mitmproxy import ctx, exceptions, tls
+from mitmproxy.addonmanager import Loader
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.proxy import layer, mode_specs
+from mitmproxy.proxy.layers import ClientQuicLayer, ClientTLSLayer
+
+from addon.config import Config, ConfigError, LiveConfig, config_candidates, find_config, load_config
+from addon.proxy.flows import Guard
+from addon.proxy.layer import BridgeLayer
+from addon.service import Service
+
+logger = logging.getLogger("responses_bridge")
+
+SECONDS_BETWEEN_LOOKS = 1.0
+"""How often the configuration file is looked at while no call comes."""
+
+_OVERRIDES = ("provider", "model", "base_url")
+
+
+class Bridge:
+    """Answers OpenAI's Responses API on intercepted connections by way of chat/completions providers."""
+
+    name = "responses-bridge"
+
+    def __init__(self) -> None:
+        self._guard = Guard()
+        self._service: Service | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._set_by_us: set[str] = set()
+
+    # --- life
+
+    def load(self, loader: Loader) -> None:
+        loader.add_option(
+            "bridge_config",
+            str,
+            "",
+            "The bridge's configuration file. Default: $BRIDGE_CONFIG, ./bridge.yaml, "
+            "~/.config/responses-bridge/bridge.yaml.",
+        )
+        loader.add_option(
+            "bridge_provider",
+            str,
+            "",
+            "The provider that serves every model: a built-in one, or one of the configuration file.",
+        )
+        loader.add_option("bridge_model", str, "", "The provider's model that serves every call.")
+        loader.add_option(
+            "bridge_base_url",
+            str,
+            "",
+            "Base URL of an OpenAI-compatible provider, for example http://127.0.0.1:8000/v1.",
+        )
+        standing = ctx.master.addons.get(Guard.name)
+        if isinstance(standing, Guard):
+            self._guard = standing
+        else:
+            # A guard of an earlier load of this file is another class of the same name: it goes when ours stands.
+            ctx.master.addons.add(self._guard)
+            if standing is not None:
+                ctx.master.addons.remove(standing)
+
+    def configure(self, updated: set[str]) -> None:
+        options = {"bridge_config", *(f"bridge_{name}" for name in _OVERRIDES)}
+        if self._service is None or options & updated:
+            self._configure()
+
+    async def running(self) -> None:
+        if "listen_host" in self._set_by_us:
+            await _listen_again()
+        self._watch = asyncio.get_running_loop().create_task(self._look_at_config())
+
+    def done(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def _configure(self) -> None:
+        overrides = {name: value for name in _OVERRIDES if (value := str(getattr(ctx.options, f"bridge_{name}")))}
+        chosen, env, cwd, home = str(ctx.options.bridge_config), dict(os.environ), Path.cwd(), Path.home()
+        live = LiveConfig(
+            lambda: load_config(find_config(chosen, env, cwd, home), env, overrides),
+            config_candidates(env, cwd, home, chosen),
+        )
+        try:
+            live.require()
+        except ConfigError as error:
+            if self._service is None:
+                raise exceptions.OptionsError(f"responses-bridge: {error}") from error
+            raise exceptions.OptionsError(f"responses-bridge: {error} The configuration before holds.") from error
+        self._service = Service(live, ids=_new_id, now=time.time)
+        self._take_up()
+
+    async def _look_at_config(self) -> None:
+        while True:
+            await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+            self._take_up()
+
+    def _take_up(self) -> None:
+        """Put the configuration in force into mitmproxy's options, unless the user has set those."""
+        config = self._service.refresh() if self._service is not None else None
+        if config is None:
+            return
+        self._guard.intercepts = config.intercepts
+        wanted: dict[str, object] = {
+            "connection_strategy": "lazy",  # else CONNECT fails wherever the original host is out of reach
+            "upstream_cert": False,  # likewise: a certificate is made without asking it for its own
+            "listen_host": "127.0.0.1",
+            "allow_hosts": _allow_hosts(config),
+        }
+        for name, value in wanted.items():
+            mine = name in self._set_by_us or not ctx.options.has_changed(name)
+            if mine and getattr(ctx.options, name) != value:
+                self._set_by_us.add(name)
+                ctx.options.update(**{name: value})
+
+    # --- connections
+
+    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """Offer HTTP/1.1 where the client takes it.
+
+        mitmproxy opens five connections per client connection and server at most, and HTTP/2 clients put all their
+        calls on one connection: with a provider that speaks HTTP/1.1 the sixth call would wait for the first to end.
+        """
+        client = data.context.client
+        if self._is_ours(client.sni, data.context.server.address) and b"http/1.1" in client.alpn_offers:
+            client.alpn = b"http/1.1"
+
+    def tls_start_server(self, data: tls.TlsData) -> None:
+        """Attempts speak HTTP/1.1, whatever the client offered."""
+        if any(isinstance(above, BridgeLayer) for above in data.context.layers):
+            data.conn.alpn_offers = [b"http/1.1"]
+
+    def next_layer(self, nextlayer: layer.NextLayer) -> None:
+        context = nextlayer.context
+        if not isinstance(context.layers[-1], (ClientTLSLayer, ClientQuicLayer)) or not context.client.tls_established:
+            return
+        if self._service is not None and self._is_ours(context.client.sni, context.server.address):
+            nextlayer.layer = BridgeLayer(context, self._service, self._guard.own_flows)
+
+    def _is_ours(self, sni: str | None, address: tuple[str, int] | None) -> bool:
+        config = self._service.config if self._service is not None else None
+        return config is not None and sni is not None and config.intercepts(sni, address[1] if address else 443)
+
+
+async def _listen_again() -> None:
+    """mitmproxy opens its ports while it loads scripts, so perhaps on all interfaces: open those again on ours."""
+    server = ctx.master.addons.get("proxyserver")
+    modes = [mode_specs.ProxyMode.parse(spec) for spec in ctx.options.mode]
+    by_option = (mode_specs.RegularMode, mode_specs.UpstreamMode, mode_specs.TransparentMode, mode_specs.Socks5Mode)
+    if isinstance(server, Proxyserver):
+        await server.servers.update([mode for mode in modes if not isinstance(mode, by_option)])
+        await server.servers.update(modes)
+
+
+def _allow_hosts(config: Config) -> list[str]:
+    """The intercepted hosts as the regular expressions of mitmproxy's option, which sees `host:port`."""
+    return [_pattern(host) for host in config.hosts]
+
+
+def _pattern(host: str) -> str:
+    name, _, port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "")
+    wild, name = name.startswith("*."), name.removeprefix("*.")
+    return rf"^{'.+[.]' if wild else ''}{re.escape(name)}:{port or '[0-9]+'}$"
+
+
+def _new_id(prefix: str) -> str:
+    return f"{prefix}_{uuid.uuid4().hex}"

@@ -1,0 +1,224 @@
+"""From the name of a model to the places that serve it: provider, URL, headers, key, profile, best first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import ClassVar, Literal
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from pydantic import SecretStr
+
+from addon.config import Config, ModelRoute, ModelTarget, Provider
+from addon.config.model import base_url_for, missing_variables, provider_profile, url_values
+from addon.config.remotes import Remote, fill, remote_of
+from addon.providers.profile import Profile
+
+HIDDEN = "[hidden]"
+"""Stands where a key would, in everything that is shown or recorded."""
+_LISTED_NAMES = 20
+_SHOWN_NAME = 100
+
+
+class RoutingError(Exception):
+    """A call cannot be sent anywhere. The message is for the caller: whose fault, what, what to do."""
+
+    code: ClassVar[str]
+    """Stable name of the problem, for programs."""
+
+
+class UnknownModel(RoutingError):
+    """No entry of `models` matches the name that was asked for."""
+
+    code = "model_not_found"
+
+    def __init__(self, model: str, known: tuple[str, ...]) -> None:
+        super().__init__(
+            f"The model '{model[:_SHOWN_NAME]}' is not served here. {_offer(known)}, or add an entry for it to models "
+            'in the configuration of the bridge ("*" matches every name).'
+        )
+        self.model = model
+        self.known = known
+
+
+def _offer(known: tuple[str, ...]) -> str:
+    names = ", ".join(known[:_LISTED_NAMES]) + (", …" if len(known) > _LISTED_NAMES else "")
+    return f"Ask for one of: {names}" if known else "Ask for another"
+
+
+class MissingKey(RoutingError):
+    """The provider wants a key, and the configuration has none."""
+
+    code = "provider_key_missing"
+
+    def __init__(self, provider: str, variables: tuple[str, ...]) -> None:
+        super().__init__(
+            f"The bridge has no key for the provider {provider}: {missing_variables(variables)}. "
+            f"Set it where the bridge runs, or give providers.{provider}.api_key in its configuration, "
+            "and restart the bridge."
+        )
+        self.provider = provider
+        self.variables = variables
+
+
+class RemoteNotAllowed(RoutingError):
+    """The provider is at a host that the configuration does not allow."""
+
+    code = "remote_not_allowed"
+
+    def __init__(self, provider: str, host: str) -> None:
+        super().__init__(
+            f"The provider {provider} is at {host}, which the bridge may not call: the host is not in allowed_remotes. "
+            "Add it there, or to BRIDGE_REMOTES, if requests may go to it."
+        )
+        self.provider = provider
+        self.host = host
+
+
+class NoProvider(RoutingError):
+    """Nothing is configured that could serve a call."""
+
+    code = "no_provider"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A provider's key and the header it travels in. Only what writes to the connection may ask for `header`."""
+
+    name: str
+    secret: SecretStr
+    scheme: str = ""
+    """What stands before the key in the header's value, for example `Bearer`."""
+
+    def header(self) -> tuple[str, str]:
+        """The header with the key, for the wire and nothing else."""
+        return self.name, f"{self.scheme} {self.secret.get_secret_value()}".lstrip()
+
+    def hidden(self) -> tuple[str, str]:
+        """The header as it is shown and recorded."""
+        return self.name, f"{self.scheme} {HIDDEN}".lstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place where a call can be sent."""
+
+    provider: str
+    model: str
+    """The provider's name of the model."""
+    profile: Profile
+    url: str
+    """The whole URL of the chat completions endpoint."""
+    headers: Mapping[str, str]
+    """Headers that are the same for every call, without the key."""
+    credential: Credential | None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the calls for one model go: the first target serves, the others stand by."""
+
+    name: str
+    """The name the client asked for."""
+    targets: tuple[Target, ...]
+    weights: tuple[int, ...]
+    """The configured weight of each target."""
+    balance: Literal["order", "weighted"]
+
+
+class Router:
+    """Answers which targets serve a model, for one configuration."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def route(self, model: str) -> Route:
+        """The targets for a model that a client asks for; raises a `RoutingError` if there is none to be used.
+
+        A target whose key is missing is passed over while another one is left.
+        """
+        entry = self._entry(model)
+        ready = [target for target in _ordered(entry) if target.provider not in self._config.findings.missing_keys]
+        if not ready:
+            provider = entry.targets[0].provider
+            raise MissingKey(provider, self._config.findings.missing_keys[provider])
+        return Route(
+            name=model,
+            targets=tuple(self._target(target.provider, target.model(model)) for target in ready),
+            weights=tuple(target.weight for target in ready),
+            balance=entry.balance,
+        )
+
+    def describes(self, model: str) -> bool:
+        """Whether a name would be routed."""
+        return any(fnmatchcase(model, pattern) for pattern in self._config.models)
+
+    def served_models(self) -> tuple[str, ...]:
+        """The names that `models` spells out; globs stand for too many to list."""
+        return tuple(name for name in self._config.models if not any(mark in name for mark in "*?["))
+
+    def _entry(self, model: str) -> ModelRoute:
+        if not self._config.models:
+            raise NoProvider(self._config.findings.no_provider or "No provider is configured. Write a bridge.yaml.")
+        for pattern, entry in self._config.models.items():
+            if fnmatchcase(model, pattern):
+                return entry
+        raise UnknownModel(model, self.served_models())
+
+    def _target(self, name: str, asked: str) -> Target:
+        provider = self._config.providers[name]
+        profile = provider_profile(name, provider, asked)
+        model = profile.model_map.get(asked, asked)
+        if model != asked:
+            profile = provider_profile(name, provider, model)
+        url = chat_url(provider, profile, model)
+        remote = _remote(name, url)
+        if not self._config.allows_remote(remote):
+            raise RemoteNotAllowed(name, remote.host)
+        return Target(
+            provider=name,
+            model=model,
+            profile=profile,
+            url=url,
+            headers={**profile.headers, **provider.headers},
+            credential=_credential(provider, profile),
+        )
+
+
+def _ordered(entry: ModelRoute) -> tuple[ModelTarget, ...]:
+    if entry.balance == "order":
+        return entry.targets
+    return tuple(sorted(entry.targets, key=lambda target: -target.weight))
+
+
+def _remote(name: str, url: str) -> Remote:
+    try:
+        return remote_of(url)
+    except ValueError as error:
+        raise NoProvider(
+            f"The provider {name} has no usable URL: it {error}. Correct providers.{name}.base_url."
+        ) from None
+
+
+def _credential(provider: Provider, profile: Profile) -> Credential | None:
+    if provider.api_key is None or profile.auth == "none":
+        return None
+    if profile.auth == "bearer":
+        return Credential("Authorization", provider.api_key, scheme="Bearer")
+    return Credential(profile.auth.removeprefix("header:"), provider.api_key)
+
+
+def chat_url(provider: Provider, profile: Profile, model: str) -> str:
+    """The URL of a model's chat completions endpoint, queries included; empty if no base URL is known.
+
+    The model's name may come from the client: it is quoted, so that it cannot leave its place in the URL.
+    A base URL that was given with the endpoint's path in it is taken as it is.
+    """
+    base = urlsplit(base_url_for(provider, profile, model) or "")
+    values = url_values(provider, model)
+    chat_path = fill(profile.chat_path, {name: quote(value, safe="") for name, value in values.items()})
+    path = base.path.rstrip("/")
+    query = {
+        **dict(parse_qsl(base.query, keep_blank_values=True)),
+        **{name: fill(value, values) for name, value in (*profile.query.items(), *provider.query.items())},
+    }
+    return base._replace(path=path if path.endswith(chat_path) else path + chat_path, query=urlencode(query)).geturl()

@@ -1,0 +1,319 @@
+"""One client call goes in, a `Plan` comes out: a whole answer, an exchange with a provider, or leave to pass.
+
+This is the bridge without a proxy around it: no mitmproxy, no sockets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from addon import endpoints
+from addon.config import Config, ConfigError, LiveConfig
+from addon.exchange import Answer, ChatExchange, ClientCall, Exchange, Record, ResponsesExchange
+from addon.observe.redact import Redactor
+from addon.routing import Router, RoutingError, Target, UnknownModel
+from addon.store.recent import RecentItems
+from addon.translate.errors import ApiError
+from addon.translate.notes import Notes
+from addon.translate.output import ResponseBuilder
+from addon.translate.passthrough import fit
+from addon.translate.reasoning import Sealed, seal
+from addon.translate.request import to_chat
+from addon.translate.stream import StreamConverter
+from addon.wire.encoding import BadEncoding, TooLarge, UnknownEncoding, decode
+from addon.wire.json import JsonError, JsonObject, loads
+from addon.wire.responses import InvalidRequest, ResponsesRequest, read_request
+
+logger = logging.getLogger("responses_bridge")
+
+
+class Forward:
+    """The call may go on to its original host."""
+
+
+Plan: TypeAlias = Answer | Exchange | Forward
+
+NewId: TypeAlias = Callable[[str], str]
+
+
+class Service:
+    """What the bridge does with calls, under the configuration in force.
+
+    Args:
+        live: the configuration; looked at anew for every call.
+        ids, now: sources of new ids and of the time (seconds since the epoch).
+    """
+
+    def __init__(self, live: LiveConfig, *, ids: NewId, now: Callable[[], float]) -> None:
+        self._live = live
+        self._ids = ids
+        self._now = now
+        self._recent = RecentItems()
+        self._generation = -1
+        self._router: Router | None = None
+        self._redactor = Redactor()
+
+    def refresh(self) -> Config | None:
+        """Take up a configuration that has changed, and tell of one that could not be."""
+        self._live.refresh()
+        report = self._live.take_report()
+        if report is not None:
+            kept = "Calls are refused until it is mended." if self._live.current is None else "The last good one holds."
+            logger.error("Configuration: %s %s", report, kept)
+        config = self._live.current
+        if config is not None and self._generation != self._live.generation:
+            if self._generation >= 0 or self._router is not None:
+                logger.info("Configuration: taken up anew.")
+            self._generation = self._live.generation
+            self._router = Router(config)
+            self._redactor = Redactor(config.secrets())
+            for warning in config.warnings:
+                logger.warning("Configuration: %s", warning)
+        return config
+
+    @property
+    def config(self) -> Config | None:
+        """The configuration in force."""
+        return self._live.current
+
+    @property
+    def body_limit(self) -> int:
+        """The most bytes of a request body that need be read."""
+        config = self._live.current
+        return config.limits.body_bytes if config is not None else 1024 * 1024
+
+    def plan(self, call: ClientCall) -> Plan:
+        """What becomes of a call. Never raises: whatever goes wrong is an answer that says so."""
+        try:
+            self.refresh()
+            return self._plan(call, self._live.require())
+        except ApiError as error:
+            plan = Answer.error(error)
+        except ConfigError as error:
+            message = f"The bridge has no valid configuration, so it serves nothing. {error}"
+            plan = Answer.error(ApiError.bridge(self.hide(message), code="bridge_misconfigured", status=503))
+        except RoutingError as error:
+            plan = Answer.error(_routing(error))
+        except Exception:
+            logger.exception("A call could not be planned; it was answered with an error.")
+            message = "The bridge failed while it prepared this call; its log says why. This is a bug of the bridge."
+            plan = Answer.error(ApiError.bridge(message, code="bridge_error"))
+        logger.info("%s %s -> %d", call.method, urlsplit(call.path).path, plan.status)
+        return plan
+
+    def too_large(self) -> Answer:
+        """The answer to a body that is not read to its end."""
+        return Answer.error(_too_large(self.body_limit), {"connection": "close"})
+
+    def hide(self, text: str) -> str:
+        """The text without any key."""
+        return self._redactor.redact(text)
+
+    def report(self, exchange: Exchange) -> None:
+        """The log line of an exchange that is over."""
+        logger.info("%s", self.hide(_line(exchange.record)))
+
+    # --- which endpoint
+
+    def _plan(self, call: ClientCall, config: Config) -> Plan:
+        path = urlsplit(call.path).path
+        below = next((rest for base in config.base_paths if (rest := _below(path, base)) is not None), None)
+        if below is None:
+            return self._unmatched(call, config)
+        if below == "/responses" and _is_upgrade(call):
+            return endpoints.no_websocket()
+        match call.method, below:
+            case "POST", "/traces/ingest":
+                return Forward() if config.traces == "forward" else endpoints.drop_traces()
+            case "POST", "/responses":
+                self._admit(call, config)
+                return self._responses(call, config)
+            case "POST", "/chat/completions":
+                self._admit(call, config)
+                return self._chat(call, config)
+            case (("GET" | "HEAD"), "/models"):
+                self._admit(call, config)
+                return endpoints.list_models(self._routes())
+            case (("GET" | "HEAD"), model) if model.startswith("/models/"):
+                self._admit(call, config)
+                return endpoints.retrieve_model(self._routes(), unquote(model.removeprefix("/models/")))
+        return self._unmatched(call, config)
+
+    def _unmatched(self, call: ClientCall, config: Config) -> Plan:
+        if config.unmatched == "forward":
+            return Forward()
+        return endpoints.unmatched(call.method, urlsplit(call.path).path)
+
+    def _admit(self, call: ClientCall, config: Config) -> None:
+        if not config.clients.accepts(call.bearer):
+            message = (
+                "This bridge serves only callers that present one of its own keys (`clients.keys` in bridge.yaml) "
+                "as their OpenAI key. Ask whoever runs it for one."
+            )
+            raise ApiError(401, message, "invalid_api_key", "authentication_error")
+
+    # --- the two that need a provider
+
+    def _responses(self, call: ClientCall, config: Config) -> Exchange:
+        try:
+            request = read_request(_decoded(call, config))
+        except InvalidRequest as error:
+            raise ApiError.bad_request(str(error), param=error.param) from None
+        target = self._target(request.model)
+        notes = Notes()
+        caller = _caller(call)
+        origin = f"{target.provider}/{target.model}"
+        chat = to_chat(
+            request,
+            target.profile,
+            model=target.model,
+            origin=origin,
+            lookup=lambda item_id: self._recent.get(caller, item_id),
+            notes=notes,
+        )
+        builder = ResponseBuilder(request, ids=self._ids, now=self._now, seal=_sealer(origin))
+        converter = StreamConverter(
+            builder,
+            target.profile,
+            chat.tools,
+            provider=target.provider,
+            notes=notes,
+            logprobs=_wants_logprobs(request),
+            hide=self.hide,
+        )
+        return ResponsesExchange(
+            target,
+            chat.body,
+            stream=chat.stream,
+            client_stream=bool(request.stream),
+            builder=builder,
+            converter=converter,
+            remember=lambda items: self._recent.add(caller, items),
+            record=Record("responses", request.model or "", origin, notes=notes),
+            request_id=self._ids("req"),
+            now=self._now,
+            hide=self.hide,
+        )
+
+    def _chat(self, call: ClientCall, config: Config) -> Exchange:
+        body = _json_object(_decoded(call, config))
+        asked = body.get("model")
+        target = self._target(asked if isinstance(asked, str) else None)
+        notes = Notes()
+        fitted, stream = fit(body, target.profile, model=target.model, notes=notes)
+        return ChatExchange(
+            target,
+            fitted,
+            stream=stream,
+            record=Record("chat/completions", str(asked or ""), f"{target.provider}/{target.model}", notes=notes),
+            request_id=self._ids("req"),
+            now=self._now,
+            hide=self.hide,
+        )
+
+    def _target(self, model: str | None) -> Target:
+        if not model:
+            raise ApiError.bad_request("The request names no model.", param="model", code="missing_required_parameter")
+        return self._routes().route(model).targets[0]
+
+    def _routes(self) -> Router:
+        if self._router is None:
+            raise ConfigError("no configuration was loaded")
+        return self._router
+
+
+def _below(path: str, base: str) -> str | None:
+    """The rest of `path` below a base path, without a slash at its end; None if it is not below it."""
+    if base and path != base and not path.startswith(f"{base}/"):
+        return None
+    return path.removeprefix(base).rstrip("/") or "/"
+
+
+def _is_upgrade(call: ClientCall) -> bool:
+    """A WebSocket handshake: RFC 6455 over HTTP/1.1, RFC 8441 (extended CONNECT) over HTTP/2."""
+    return "websocket" in call.headers.get("upgrade", "").lower() or call.method == "CONNECT"
+
+
+def _decoded(call: ClientCall, config: Config) -> bytes:
+    """The body without its Content-Encoding."""
+    limit = config.limits.body_bytes
+    encoding = call.headers.get("content-encoding", "")
+    try:
+        body = decode(call.body, encoding, limit=limit)
+    except UnknownEncoding as error:
+        message = f"The request body has the content-encoding {error}; the bridge reads gzip, deflate, br and zstd."
+        raise ApiError(415, message, "unsupported_content_encoding") from None
+    except BadEncoding as error:
+        message = f"The request body is not what its content-encoding ({encoding}) says: {error}."
+        raise ApiError.bad_request(message, code="invalid_content_encoding") from None
+    except TooLarge:
+        raise _too_large(limit) from None
+    if not body.strip():
+        raise ApiError.bad_request("The request has no body.", code="missing_required_parameter")
+    return body
+
+
+def _too_large(limit: int) -> ApiError:
+    message = (
+        f"The request body is larger than the {limit} bytes (decoded) that the bridge accepts. Shorten the "
+        "conversation, or raise `limits.body_bytes` in bridge.yaml."
+    )
+    return ApiError(413, message, "request_too_large")
+
+
+def _json_object(body: bytes) -> JsonObject:
+    try:
+        content = loads(body)
+    except JsonError as error:
+        raise ApiError.bad_request(f"The body is not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ApiError.bad_request("The body must be a JSON object.")
+    return content
+
+
+def _caller(call: ClientCall) -> str:
+    """Whose items these are: a hash of the key and project the client presents, never the key."""
+    parts = (call.headers.get(name, "") for name in ("authorization", "openai-organization", "openai-project"))
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _sealer(origin: str) -> Callable[..., str | None]:
+    def sealed(text: str, details: list[JsonObject], /) -> str | None:
+        return seal(Sealed(text=text, details=tuple(details), origin=origin)) if text or details else None
+
+    return sealed
+
+
+def _wants_logprobs(request: ResponsesRequest) -> bool:
+    return request.includes("message.output_text.logprobs") or bool(request.top_logprobs)
+
+
+def _routing(error: RoutingError) -> ApiError:
+    """404 for a name nobody serves, which is the client's to change; 503 for what only the operator can mend."""
+    if isinstance(error, UnknownModel):
+        return ApiError(404, str(error), error.code, param="model")
+    return ApiError.bridge(str(error), code=error.code, status=503)
+
+
+def _line(record: Record) -> str:
+    """One exchange in one line, without anything that was said in it."""
+    return " ".join(_words(record))
+
+
+def _words(record: Record) -> Iterator[str]:
+    yield f"{record.endpoint} {record.model} -> {record.target} {record.status} {record.outcome}"
+    if record.input_tokens is not None:
+        yield f"tokens={record.input_tokens}+{record.output_tokens}"
+    if record.first_event_s is not None and record.total_s is not None:
+        yield f"first={record.first_event_s:.2f}s total={record.total_s:.2f}s"
+    if record.notes:
+        yield f"notes=[{'; '.join(map(str, record.notes))}]"
+
+
+def lower_case(headers: Mapping[str, str]) -> dict[str, str]:
+    """Header names as `ClientCall` wants them."""
+    return {name.lower(): value for name, value in headers.items()}

@@ -1,0 +1,214 @@
+"""Input items → a valid chat history.
+
+The items come in any order and from any client; what goes out is what every provider accepts: each message with calls
+is followed at once by one result per call, ids are unique, arguments are JSON objects, nothing is empty. The way:
+
+    items → steps (here) → turns, each call with its result (history) → messages as the profile wants them (layout)
+
+Same items, same messages. And with new items behind them a history keeps the messages it had, up to
+
+- the results "aborted" of calls that are answered now, and further results of the calls of its last turn;
+- what only stands at an end: the provider's stub for a missing user turn or a trailing assistant turn, a last message
+  that grows because the new items go on with it (the model's, or any under `strict_alternation`);
+- reasoning, under the replay policies that depend on what follows (see `reasoning.replayed`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, Protocol
+
+from addon.providers.profile import Profile
+from addon.translate.arguments import object_text
+from addon.translate.call_ids import CallIds
+from addon.translate.content import ContentReader, headed, join_text, text_part
+from addon.translate.history import Answered, Called, Heard, Said, Step, to_turns
+from addon.translate.layout import to_layout
+from addon.translate.notes import Notes
+from addon.translate.reasoning import recall
+from addon.wire.chat import ChatMessage
+from addon.wire.json import clean, dumps
+from addon.wire.responses import (
+    AdditionalTools,
+    AgentMessage,
+    CustomTool,
+    CustomToolCall,
+    CustomToolCallOutput,
+    FunctionCall,
+    FunctionCallOutput,
+    FunctionTool,
+    Item,
+    ItemReference,
+    Message,
+    NamespaceTool,
+    OtherTool,
+    Reasoning,
+    Tool,
+    ToolSearchCall,
+    ToolSearchOutput,
+    ToolSearchTool,
+    UnknownItem,
+)
+
+_NAMELESS = "unknown_tool"
+"""Stands in for a call's name that a client left empty."""
+
+
+class CallNames(Protocol):
+    """Knows the names under which tools are offered to the model."""
+
+    def chat_name(
+        self, kind: Literal["function", "custom", "tool_search"], name: str, namespace: str | None
+    ) -> str: ...
+
+
+def to_messages(
+    items: Sequence[Item],
+    *,
+    instructions: str | None,
+    names: CallNames,
+    profile: Profile,
+    origin: str,
+    notes: Notes,
+) -> list[ChatMessage]:
+    """The whole history for one model.
+
+    Args:
+        instructions: the request's own; they come first.
+        names: the registry of the tools the request offers and its history calls.
+        origin: "provider/model", which may see its own earlier reasoning.
+
+    Raises:
+        ApiError: for content that cannot be had from here, or that this model has no form for.
+    """
+    reader = _ItemReader(names, profile, origin, notes)
+    steps = [*_instructed(instructions), *reader.steps(items)]
+    turns = to_turns(steps, CallIds(profile.tool_id), notes)
+    return to_layout(turns, profile, notes)
+
+
+def _instructed(instructions: str | None) -> list[Step]:
+    text = clean(instructions or "")
+    return [Heard("instruction", (text_part(text),))] if text.strip() else []
+
+
+class _ItemReader:
+    """Reads items for one model into steps. What makes no step is dropped, with a note."""
+
+    def __init__(self, names: CallNames, profile: Profile, origin: str, notes: Notes) -> None:
+        self._names = names
+        self._profile = profile
+        self._origin = origin
+        self._notes = notes
+        self._content = ContentReader(profile, notes)
+
+    def steps(self, items: Sequence[Item]) -> Iterator[Step]:
+        for index, item in enumerate(items):
+            step = self._step(item, f"input[{index}]")
+            if step is not None:
+                yield step
+
+    def _step(self, item: Item, path: str) -> Step | None:
+        match item:
+            case Message():
+                return self._message(item, path)
+            case AgentMessage():
+                return self._agent_message(item, path)
+            case Reasoning():
+                return recall(item, self._origin, self._notes)
+            case FunctionCall():
+                return self._function_call(item)
+            case CustomToolCall():
+                return self._custom_call(item)
+            case ToolSearchCall():
+                return self._search_call(item)
+            case FunctionCallOutput() | CustomToolCallOutput():
+                return Answered(clean(item.call_id), self._content.parts(item.output, f"{path}.output"))
+            case ToolSearchOutput():
+                return Answered(clean(item.call_id), (text_part(self._found(item.tools)),))
+            case AdditionalTools():
+                return None  # the registry has read them
+            case ItemReference():
+                self._notes.add("input: item_reference", f"'{item.id}' is not known here and was left out")
+                return None
+            case UnknownItem():
+                self._notes.add(f"input: {item.type or 'no type'}", "items of this type are not converted")
+                return None
+
+    # messages
+
+    def _message(self, message: Message, path: str) -> Step | None:
+        step = self._said(message, f"{path}.content")
+        if step is None:
+            self._notes.add("input: message", "a message without content was left out")
+        return step
+
+    def _said(self, message: Message, path: str) -> Step | None:
+        match message.role:
+            case "assistant":
+                texts = self._content.text(message.content, path)
+                return Said(join_text(texts, separator="")) if texts else None
+            case "system" | "developer":
+                texts = self._content.text(message.content, path)
+                return Heard("instruction", texts) if texts else None
+            case "user":
+                pass
+            case role:
+                self._notes.add(f"input: role {role}", "messages of this role are sent as the user's")
+        parts = self._content.parts(message.content, path)
+        return Heard("user", parts) if parts else None
+
+    def _agent_message(self, message: AgentMessage, path: str) -> Step | None:
+        """What another agent said; the user tells it, by a heading that names both."""
+        parts = self._content.parts(message.content, f"{path}.content")
+        if not parts:
+            self._notes.add("input: agent_message", "a message without content was left out")
+            return None
+        author, recipient = clean(message.author or "(unknown)"), clean(message.recipient or "")
+        heading = f"Message from agent {author} to {recipient}:" if recipient else f"Message from agent {author}:"
+        return Heard("user", headed(heading, parts))
+
+    # calls and results
+
+    def _function_call(self, call: FunctionCall) -> Step:
+        return self._called("function", call, call.arguments)
+
+    def _custom_call(self, call: CustomToolCall) -> Step:
+        return self._called("custom", call, dumps({"input": clean(call.input)}))
+
+    def _search_call(self, call: ToolSearchCall) -> Step:
+        name = self._names.chat_name("tool_search", "tool_search", None)
+        return Called(clean(call.call_id), name, self._arguments(name, call.arguments))
+
+    def _called(
+        self, kind: Literal["function", "custom"], call: FunctionCall | CustomToolCall, arguments: str
+    ) -> Called:
+        name = self._names.chat_name(kind, call.name, call.namespace) or _NAMELESS
+        return Called(clean(call.call_id), name, self._arguments(name, arguments))
+
+    def _arguments(self, name: str, raw: str) -> str:
+        arguments, repaired = object_text(raw, empty=self._profile.empty_arguments)
+        if repaired:
+            self._notes.add("input: arguments", f"those of a call of {name} were no JSON object and were made one")
+        return arguments
+
+    def _found(self, tools: Sequence[Tool]) -> str:
+        lines = [line for tool in tools for line in self._described(tool, None)]
+        return "\n".join(["Tools found, which can be called now:", *lines]) if lines else "No tools found."
+
+    def _described(self, tool: Tool, namespace: str | None) -> Iterator[str]:
+        """A line per tool, by the name the model has to call it by."""
+        match tool:
+            case FunctionTool():
+                yield _line(self._names.chat_name("function", tool.name, namespace), tool.description)
+            case CustomTool():
+                yield _line(self._names.chat_name("custom", tool.name, namespace), tool.description)
+            case NamespaceTool():
+                for inner in tool.tools:
+                    yield from self._described(inner, tool.name)
+            case ToolSearchTool() | OtherTool():
+                return
+
+
+def _line(name: str, description: str | None) -> str:
+    return f"- {name}: {clean(description)}" if description else f"- {name}"

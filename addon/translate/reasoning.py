@@ -1,0 +1,258 @@
+"""Reasoning there and back: how much of it is asked for, the carrier in `encrypted_content`, what goes back to whom."""
+
+from __future__ import annotations
+
+import zlib
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from addon.providers.profile import Fragment, Profile
+from addon.translate.history import AssistantTurn, Heard, Thought, Turn
+from addon.translate.notes import Notes
+from addon.wire.chat import AssistantMessage
+from addon.wire.json import Json, JsonObject, clean, dumps, loads
+from addon.wire.responses import Reasoning, TextPart
+
+# --- the carrier ----------------------------------------------------------------------------------------------------
+
+_MARK = "rb1."
+"""What our blobs begin with: the bridge, and the version of their inside."""
+_MOST_BYTES = 4 * 1024 * 1024
+"""Blobs come back from clients: none is inflated to more than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Reasoning on its way through the client, who keeps it and cannot read it."""
+
+    text: str
+    details: tuple[JsonObject, ...]
+    """The provider's own form, signatures included; it goes back as it came."""
+    origin: str
+    """Who thought it, "provider/model": nobody else gets it."""
+
+
+def seal(sealed: Sealed) -> str:
+    """The value of `encrypted_content` that carries `sealed`; the same for the same."""
+    document = dumps({"text": sealed.text, "details": list(sealed.details), "origin": sealed.origin})
+    packed = zlib.compress(document.encode("utf-8", "surrogatepass"), 6)
+    return _MARK + urlsafe_b64encode(packed).decode("ascii")
+
+
+def unseal(encrypted_content: str | None) -> Sealed | None:
+    """What `seal` was given; None for whatever it did not make."""
+    if not encrypted_content or not encrypted_content.startswith(_MARK):
+        return None
+    try:
+        packed = urlsafe_b64decode(encrypted_content.removeprefix(_MARK).encode("ascii"))
+        inflater = zlib.decompressobj()
+        document = inflater.decompress(packed, _MOST_BYTES)
+        return _sealed(loads(document)) if inflater.eof else None
+    except (ValueError, zlib.error):
+        return None
+
+
+def _sealed(document: Json) -> Sealed | None:
+    match document:
+        case {"text": str(text), "details": list(details), "origin": str(origin)}:
+            return Sealed(clean(text), tuple(detail for detail in details if isinstance(detail, dict)), origin)
+        case _:
+            return None
+
+
+def recall(item: Reasoning, origin: str, notes: Notes) -> Thought | None:
+    """What a reasoning item of the history holds for the model `origin`."""
+    if not item.encrypted_content:
+        text = _open_text(item)
+        return Thought(text) if text else None
+    sealed = unseal(item.encrypted_content)
+    if sealed is None:
+        notes.add("input: reasoning", "reasoning that was encrypted elsewhere cannot be read and was left out")
+        return None
+    if sealed.origin != origin:
+        notes.add("input: reasoning", f"reasoning of {sealed.origin} was left out, for it is not this model's own")
+        return None
+    return Thought(sealed.text, sealed.details) if sealed.text or sealed.details else None
+
+
+def _open_text(item: Reasoning) -> str:
+    """The text of clients that keep no `encrypted_content`: the reasoning itself, else its summary."""
+    for parts in (item.content, item.summary):
+        texts = [clean(part.text) for part in parts if isinstance(part, TextPart) and part.text]
+        if texts:
+            return "\n\n".join(texts)
+    return ""
+
+
+# --- what goes back -------------------------------------------------------------------------------------------------
+
+_STAND_INS = {"empty": "", "space": " ", "placeholder": "(reasoning not kept)"}
+
+
+def replayed(turns: Sequence[Turn], profile: Profile) -> list[Thought | None]:
+    """For each turn, the reasoning that is sent back with it: as the profile asks, a stand-in where it was lost.
+
+    With `after_tools`, the first call in a history lets the reasoning of earlier turns appear too, and with `tool_loop`
+    each new message of the user lets it disappear: the two cases in which a history's beginning changes. Providers
+    that are told so demand or refuse it.
+    """
+    start = _replay_start(turns, profile)
+    return [
+        _replayed(turn, profile) if index >= start and isinstance(turn, AssistantTurn) else None
+        for index, turn in enumerate(turns)
+    ]
+
+
+def _replay_start(turns: Sequence[Turn], profile: Profile) -> int:
+    """Index of the first turn whose reasoning may go back."""
+    never = len(turns)
+    match profile.replay:
+        case "always":
+            return 0
+        case "after_tools":
+            return 0 if any(isinstance(turn, AssistantTurn) and turn.calls for turn in turns) else never
+        case "tool_loop":
+            return max(
+                (i for i, turn in enumerate(turns) if isinstance(turn, Heard) and turn.role == "user"), default=0
+            )
+        case _:
+            return never
+
+
+def _replayed(turn: AssistantTurn, profile: Profile) -> Thought | None:
+    if profile.replay_scope == "tool_turns" and not turn.calls:
+        return None
+    if turn.thought is not None and (turn.thought.text or profile.replay_field == "reasoning_details"):
+        return turn.thought
+    stand_in = _STAND_INS.get(profile.replay_missing)
+    return None if stand_in is None else Thought(stand_in)
+
+
+def with_thought(message: AssistantMessage, thought: Thought, profile: Profile) -> AssistantMessage:
+    """`message` with the model's reasoning where the profile wants it."""
+    match profile.replay_field:
+        case "reasoning_content":
+            return {**message, "reasoning_content": thought.text}
+        case "reasoning":
+            return {**message, "reasoning": thought.text}
+        case "reasoning_details":
+            return {**message, "reasoning_details": _details(thought)}
+        case "tags":
+            return {**message, "content": _in_tags(thought.text, message, profile)}
+        case "thinking_parts":
+            return {**message, "content": _in_parts(thought.text, message)}
+
+
+def _details(thought: Thought) -> list[Json]:
+    """As they came; of a text without details, the form that holds plain text."""
+    if thought.details:
+        return [*thought.details]
+    return [{"type": "reasoning.text", "text": thought.text}]
+
+
+def _in_tags(text: str, message: AssistantMessage, profile: Profile) -> str:
+    opening, closing = profile.think_tags[0] if profile.think_tags else ("<think>", "</think>")
+    thinking = f"{opening}\n{text}\n{closing}"
+    content = message.get("content")
+    return f"{thinking}\n\n{content}" if isinstance(content, str) and content else thinking
+
+
+def _in_parts(text: str, message: AssistantMessage) -> list[JsonObject]:
+    parts: list[JsonObject] = [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
+    content = message.get("content")
+    if isinstance(content, str) and content:
+        parts.append({"type": "text", "text": content})
+    return parts
+
+
+# --- how much -------------------------------------------------------------------------------------------------------
+
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
+_PARAM = "reasoning.effort"
+
+
+def thinking_params(
+    effort: str | None, profile: Profile, *, notes: Notes, budget: int | None = None
+) -> tuple[JsonObject, bool | None]:
+    """What the request's body says about reasoning, and whether the model will reason (None: its server knows).
+
+    Args:
+        effort: the client's `reasoning.effort`; None lets the provider decide.
+        budget: tokens for `$budget`, where a profile has a place for it.
+    """
+    if effort is None:
+        return _fill(profile.auto_fragment, None, budget), _by_default(profile)
+    if effort == "none":
+        return _without_thinking(profile, notes, budget)
+    if profile.thinking_style == "none" and not profile.on_fragment:
+        notes.add(_PARAM, "how much this model reasons cannot be chosen")
+        return {}, _by_default(profile)
+    value = _value(effort, profile, notes)
+    if value == "none":
+        return _fill(profile.off_fragment, None, budget), False
+    return _fill(profile.on_fragment, value, budget), True
+
+
+def _by_default(profile: Profile) -> bool | None:
+    if profile.thinking_default == "off":
+        return None if profile.thinking_style == "none" else False
+    return True
+
+
+def _without_thinking(profile: Profile, notes: Notes, budget: int | None) -> tuple[JsonObject, bool | None]:
+    """Off; for a model that always reasons, as little as it can."""
+    if profile.thinking_style == "none" and profile.thinking_default == "off" and not profile.off_fragment:
+        return {}, None
+    if profile.thinking_default != "always" and not _off_is_refused(profile):
+        return _fill(profile.off_fragment, None, budget), False
+    lowest = profile.effort_for("none") or next(filter(None, map(profile.effort_for, _EFFORTS[1:])), None)
+    least = f"the least it can ('{lowest}') was asked for" if lowest else "nothing was said about it"
+    notes.add(_PARAM, f"this model's reasoning cannot be turned off; {least}")
+    return (_fill(profile.on_fragment, lowest, budget) if lowest else {}), True
+
+
+def _off_is_refused(profile: Profile) -> bool:
+    """A model without a switch cannot be turned off; a switch that is an effort needs the effort "none" for it."""
+    if profile.thinking_style == "none":
+        return not profile.off_fragment
+    return profile.thinking_style == "effort" and profile.thinking_off is None and profile.effort_for("none") != "none"
+
+
+def _value(effort: str, profile: Profile, notes: Notes) -> str | None:
+    """The provider's value for an effort, the nearest one if it has none for just this."""
+    value = profile.effort_for(effort)
+    accepted = [name for name in _EFFORTS[1:] if profile.effort_for(name)]
+    if value != "none" and (not accepted or "$effort" not in _leaves(profile.on_fragment)):
+        notes.add(_PARAM, f"this model can be told to reason, not how much; '{effort}' turned it on")
+        return None
+    if value is not None:
+        return value
+    rank = _EFFORTS.index(effort if effort in _EFFORTS else "medium")
+    nearest = min(accepted, key=lambda name: (abs(_EFFORTS.index(name) - rank), _EFFORTS.index(name)))
+    notes.add(_PARAM, f"this model has no effort '{effort}'; '{nearest}' is the nearest")
+    return profile.effort_for(nearest)
+
+
+def _leaves(fragment: Fragment) -> list[Json]:
+    """The values of the fragment and of the objects in it."""
+    inner = (_leaves(value) if isinstance(value, dict) else [value] for value in fragment.values())
+    return list(chain.from_iterable(inner))
+
+
+def _fill(fragment: Fragment, effort: str | None, budget: int | None) -> JsonObject:
+    """The fragment with its placeholders filled in; a key without a value goes, and an object emptied by that."""
+    values: dict[str, Json] = {"$effort": effort, "$budget": budget}
+    filled: JsonObject = {}
+    for key, value in fragment.items():
+        if isinstance(value, dict):
+            inner = _fill(value, effort, budget)
+            if inner or not value:
+                filled[key] = inner
+        elif isinstance(value, str) and value in values:
+            if values[value] is not None:
+                filled[key] = values[value]
+        else:
+            filled[key] = value
+    return filled

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+
+import pytest
+
+from addon.providers.profile import Profile
+from addon.translate.errors import ApiError
+from addon.translate.notes import Notes
+from addon.translate.passthrough import fit
+from addon.wire.json import JsonObject
+
+HI: JsonObject = {"role": "user", "content": "hi"}
+TOOL: JsonObject = {"type": "function", "function": {"name": "look"}}
+
+
+@dataclass
+class Case:
+    id: str
+    given: JsonObject
+    sent: JsonObject
+    notes: list[str] = field(default_factory=list)
+    profile: Profile = field(default_factory=Profile)
+
+
+CASES = [
+    Case("untouched", {"temperature": 0.5, "foo": {"a": 1}}, {"temperature": 0.5, "foo": {"a": 1}}),
+    Case("null is absent", {"temperature": None, "tools": None}, {}),
+    Case("token field", {"max_completion_tokens": 5}, {"max_tokens": 5}),
+    Case(
+        "token field of newer servers",
+        {"max_tokens": 5},
+        {"max_completion_tokens": 5},
+        profile=Profile(max_tokens_field="max_completion_tokens"),
+    ),
+    Case(
+        "token cap",
+        {"max_tokens": 500},
+        {"max_tokens": 100},
+        ["max_tokens: lowered to 100, the most this provider accepts"],
+        Profile(max_tokens_cap=100),
+    ),
+    Case(
+        "unknown to the provider",
+        {"store": True, "metadata": {}, "service_tier": "auto"},
+        {},
+        ["store: not accepted by this provider"],
+    ),
+    Case("renamed", {"seed": 1}, {"random_seed": 1}, profile=Profile(rename_params={"seed": "random_seed"})),
+    Case(
+        "clamped",
+        {"temperature": 2},
+        {"temperature": 1},
+        ["temperature: set to 1: this provider accepts 0 to 1"],
+        Profile(clamp={"temperature": (0, 1)}),
+    ),
+    Case("choice without tools", {"tools": [], "tool_choice": "auto", "parallel_tool_calls": True}, {}),
+    Case("choice with tools", {"tools": [TOOL], "tool_choice": "auto"}, {"tools": [TOOL], "tool_choice": "auto"}),
+    Case("one answer only", {"n": 3}, {}, ["n: lowered to 1, the most this provider accepts"]),
+    Case("several answers", {"n": 3}, {"n": 2}, ["n: lowered to 2, the most this provider accepts"], Profile(n_max=2)),
+    Case(
+        "stop sequences",
+        {"stop": ["a", "b", "c"]},
+        {"stop": ["a", "b"]},
+        ["stop: only the first 2: this provider accepts no more"],
+        Profile(stop_max=2),
+    ),
+    Case("one stop sequence", {"stop": "a"}, {"stop": "a"}),
+    Case("stream options", {"stream_options": {"include_usage": True}}, {"stream_options": {"include_usage": True}}),
+    Case(
+        "usage comes by itself",
+        {"stream_options": {"include_usage": True}},
+        {},
+        profile=Profile(stream_usage="builtin"),
+    ),
+    Case(
+        "no usage",
+        {"stream_options": {"include_usage": True}},
+        {},
+        ["stream_options: this provider tells no usage in a stream"],
+        Profile(stream_usage="none"),
+    ),
+    Case("effort", {"reasoning_effort": "low"}, {"reasoning_effort": "low"}, profile=Profile(thinking_style="effort")),
+    Case(
+        "effort as this provider switches",
+        {"reasoning_effort": "none"},
+        {"enable_thinking": False},
+        profile=Profile(thinking_style="enable_thinking"),
+    ),
+    Case(
+        "the client's own switch counts",
+        {"enable_thinking": True, "reasoning_effort": "none"},
+        {"enable_thinking": True},
+        profile=Profile(thinking_style="enable_thinking"),
+    ),
+    Case(
+        "dropped while thinking",
+        {"reasoning_effort": "high", "temperature": 0.1},
+        {"reasoning_effort": "high"},
+        ["temperature: not accepted by this provider while the model thinks"],
+        Profile(thinking_style="effort", drop_params_when_thinking=("temperature",)),
+    ),
+    Case("additions", {"a": {"b": 1}}, {"a": {"b": 1, "c": 2}}, profile=Profile(extra_body={"a": {"c": 2}})),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_fit(case: Case) -> None:
+    body: JsonObject = {"model": "gpt-5", "messages": [HI], **case.given}
+    before, notes = copy.deepcopy(body), Notes()
+    sent, streams = fit(body, case.profile, model="qwen", notes=notes)
+    assert sent == {"model": "qwen", "messages": [HI], **case.sent}
+    assert [str(note) for note in notes] == case.notes
+    assert not streams
+    assert body == before
+
+
+def test_stream() -> None:
+    sent, streams = fit({"messages": [HI], "stream": True}, Profile(), model="m", notes=Notes())
+    assert streams
+    assert sent == {"model": "m", "messages": [HI], "stream": True}
+
+
+def test_the_url_may_name_the_model() -> None:
+    sent, _ = fit({"model": "gpt-5", "messages": [HI]}, Profile(model_in_body=False), model="m", notes=Notes())
+    assert sent == {"messages": [HI]}
+
+
+@pytest.mark.parametrize(
+    ("profile", "roles"),
+    [
+        pytest.param(Profile(), ["system", "system", "user"], id="system"),
+        pytest.param(Profile(instruction_role="developer"), ["system", "developer", "user"], id="developer"),
+        pytest.param(Profile(instruction_role="user"), ["user", "user", "user"], id="user"),
+    ],
+)
+def test_roles(profile: Profile, roles: list[str]) -> None:
+    messages = [{"role": role, "content": role} for role in ("system", "developer", "user")]
+    sent, _ = fit({"messages": [*messages]}, profile, model="m", notes=Notes())
+    assert sent["messages"] == [{**message, "role": role} for message, role in zip(messages, roles, strict=True)]
+
+
+@pytest.mark.parametrize("messages", [{}, {"messages": None}, {"messages": "hi"}])
+def test_messages_are_needed(messages: JsonObject) -> None:
+    with pytest.raises(ApiError) as caught:
+        fit(messages, Profile(), model="m", notes=Notes())
+    assert (caught.value.status, caught.value.param) == (400, "messages")
