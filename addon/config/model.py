@@ -3,7 +3,7 @@
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
@@ -218,7 +218,7 @@ class Findings:
 
     source: Path | None = None
     key_files: tuple[Path, ...] = ()
-    missing_keys: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    missing_keys: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Providers whose key is missing, and the variables that would hold it."""
     warnings: tuple[str, ...] = ()
     no_provider: str | None = None

@@ -17,7 +17,6 @@ from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import (
     DropStream,
-    ErrorCode,
     GetHttpConnection,
     HttpErrorHook,
     HttpRequestHeadersHook,
@@ -27,7 +26,6 @@ from mitmproxy.proxy.layers.http import (
     RequestData,
     RequestEndOfMessage,
     RequestHeaders,
-    RequestProtocolError,
     ResponseData,
     ResponseEndOfMessage,
     ResponseHeaders,
@@ -46,6 +44,7 @@ from addon.proxy.messages import (
     UpstreamLost,
 )
 from addon.proxy.switchboard import Switchboard
+from addon.proxy.versions import request_cancelled
 
 DRAINED = 64 * 1024
 """Bytes read of an answer nobody waits for, to keep its connection; beyond that it is closed."""
@@ -226,7 +225,7 @@ class AttemptStream(layer.Layer):
     def _cancel(self, why: str) -> layer.CommandGenerator[None]:
         self._over = True
         if self._connection is not None:
-            yield SendHttp(RequestProtocolError(self.stream_id, why, ErrorCode.CANCEL), self._connection)
+            yield SendHttp(request_cancelled(self.stream_id, why), self._connection)
         if self.flow.response is not None and self._drained is not None:
             self.flow.response.data.content = b"".join(self._body)
             yield HttpResponseHook(self.flow)

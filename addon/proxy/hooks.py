@@ -26,6 +26,8 @@ logger = logging.getLogger("responses_bridge")
 SECONDS_BETWEEN_LOOKS = 1.0
 """How often the configuration file is looked at while no call comes."""
 
+LISTEN_HOST = "127.0.0.1"
+
 _OVERRIDES = ("provider", "model", "base_url")
 
 
@@ -116,7 +118,7 @@ class Bridge:
         wanted: dict[str, object] = {
             "connection_strategy": "lazy",  # else CONNECT fails wherever the original host is out of reach
             "upstream_cert": False,  # likewise: a certificate is made without asking it for its own
-            "listen_host": "127.0.0.1",
+            "listen_host": LISTEN_HOST,
             "allow_hosts": _allow_hosts(config),
         }
         for name, value in wanted.items():
@@ -159,7 +161,7 @@ async def _listen_again() -> None:
     server = ctx.master.addons.get("proxyserver")
     modes = [mode_specs.ProxyMode.parse(spec) for spec in ctx.options.mode]
     by_option = (mode_specs.RegularMode, mode_specs.UpstreamMode, mode_specs.TransparentMode, mode_specs.Socks5Mode)
-    if isinstance(server, Proxyserver):
+    if isinstance(server, Proxyserver) and any(address[0] != LISTEN_HOST for address in server.listen_addrs()):
         await server.servers.update([mode for mode in modes if not isinstance(mode, by_option)])
         await server.servers.update(modes)
 

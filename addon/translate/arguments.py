@@ -32,10 +32,7 @@ def _is_object(text: str) -> bool:
 def _repaired(text: str) -> str:
     value = _read(text)
     wrapped: JsonObject = value if isinstance(value, dict) else {"input": value}
-    try:
-        return dumps(wrapped)
-    except ValueError:  # NaN, Infinity: JSON to Python alone
-        return dumps({"input": text})
+    return dumps(wrapped)
 
 
 def _read(text: str) -> Json:

@@ -93,6 +93,22 @@ class ContentReader:
         parts = tuple(part for part in read if part is not None and (part["type"] != "text" or part["text"]))
         return parts if has_media(parts) or join_text(parts).strip() else ()
 
+    def result(self, content: ResponsesContent, path: str) -> tuple[ContentPart, ...]:
+        """The content of a tool's result. It cannot be put right by the user, and a refusal would end the conversation:
+        what cannot be sent is told in a marker."""
+        if isinstance(content, str):
+            return self.parts(content, path)
+        parts: list[Part] = []
+        for index, part in enumerate(content):
+            try:
+                self._part(part, f"{path}[{index}]")
+            except ApiError as error:
+                kind = part.type.removeprefix("input_")
+                self.notes.add(f"tool results: {kind}", str(error))
+                part = TextPart(type="input_text", text=f"[{kind} omitted: it cannot be sent to this model]")
+            parts.append(part)
+        return self.parts(parts, path)
+
     def text(self, content: ResponsesContent, path: str) -> tuple[TextContent, ...]:
         """Content of a role that carries nothing but text."""
         parts = self.parts(content, path)

@@ -196,11 +196,10 @@ class ReasoningState(OutputItemState):
         return item
 
     def write(self, operation: Write, emit: Emit, announce: Callable[[], int]) -> None:
-        index = announce()
-        if operation.kind == "details":
+        if operation.kind == "details":  # without text there may be nothing to tell of
             self._details.add(operation.values)
             return
-        where = self._where(index)
+        where = self._where(announce())
         if not self._deltas:
             added = "response.reasoning_summary_part.added" if self._as_summary else "response.content_part.added"
             emit(added, **where, part=self._part(""))
@@ -209,11 +208,12 @@ class ReasoningState(OutputItemState):
         emit(f"{name}.delta", **where, delta=operation.delta)
 
     def close(self, ending: Ending, emit: Emit, announce: Callable[[], int]) -> Status | None:
-        index = announce()
         text = "".join(self._deltas)
         self._sealed = self._seal(text, self._details.details)
+        if not self._deltas and self._sealed is None:
+            return None
+        where = self._where(announce())
         if self._deltas:
-            where = self._where(index)
             name = "response.reasoning_summary_text" if self._as_summary else "response.reasoning_text"
             emit(f"{name}.done", **where, text=text)
             done = "response.reasoning_summary_part.done" if self._as_summary else "response.content_part.done"
@@ -244,9 +244,19 @@ class CallState(OutputItemState):
     def arguments(self) -> str:
         return "".join(self._pieces)
 
-    def is_whole(self) -> bool:
-        """True if the arguments came to their end. Wrong JSON counts as whole: clients tell the model of it."""
-        return not is_cut_off(self.arguments())
+    def runnable(self, ending: Ending) -> bool:
+        """True if the arguments came to their end.
+
+        Wrong JSON counts as whole, since clients tell the model of it; but not if the model was stopped, perhaps in it.
+        """
+        arguments = self.arguments()
+        match ending:
+            case "completed":
+                return not arguments.strip() or not is_cut_off(arguments)
+            case "incomplete":
+                return _json(arguments) is not None
+            case "failed":
+                return False
 
 
 class FunctionCallState(CallState):
@@ -296,7 +306,7 @@ class FunctionCallState(CallState):
             name=self.name,
             arguments=self.arguments(),
         )
-        return "completed" if ending != "failed" and self.is_whole() else "incomplete"
+        return "completed" if self.runnable(ending) else "incomplete"
 
 
 class CustomCallState(CallState):
@@ -328,7 +338,7 @@ class CustomCallState(CallState):
         self._pieces.append(operation.delta)
 
     def close(self, ending: Ending, emit: Emit, announce: Callable[[], int]) -> Status | None:
-        if ending == "failed" or not self.is_whole():
+        if not self.runnable(ending):
             return None
         index = announce()
         text = unwrap_input(self.arguments())
@@ -361,9 +371,7 @@ class SearchCallState(CallState):
         self._pieces.append(operation.delta)
 
     def close(self, ending: Ending, emit: Emit, announce: Callable[[], int]) -> Status | None:
-        if not self.arguments().strip() and ending == "completed":
-            self._pieces.append("{}")
-        if ending == "failed" or not self.is_whole():
+        if not self.runnable(ending):
             return None
         announce()
         return "completed"
@@ -376,6 +384,8 @@ def unwrap_input(arguments: str) -> str:
         return value
     if not isinstance(value, dict):
         return arguments
+    if not value:
+        return ""
     if isinstance(value.get("input"), str):
         return cast(str, value["input"])
     texts = [entry for entry in value.values() if isinstance(entry, str)]

@@ -123,7 +123,7 @@ class _ItemReader:
             case ToolSearchCall():
                 return self._search_call(item)
             case FunctionCallOutput() | CustomToolCallOutput():
-                return Answered(clean(item.call_id), self._content.parts(item.output, f"{path}.output"))
+                return Answered(clean(item.call_id), self._content.result(item.output, f"{path}.output"))
             case ToolSearchOutput():
                 return Answered(clean(item.call_id), (text_part(self._found(item.tools)),))
             case AdditionalTools():

@@ -208,9 +208,9 @@ def _without_thinking(profile: Profile, notes: Notes, budget: int | None) -> tup
     if profile.thinking_default != "always" and not _off_is_refused(profile):
         return _fill(profile.off_fragment, None, budget), False
     lowest = profile.effort_for("none") or next(filter(None, map(profile.effort_for, _EFFORTS[1:])), None)
-    least = f"the least it can ('{lowest}') was asked for" if lowest else "nothing was said about it"
+    least = f"the least it can ('{lowest}') was asked for" if lowest else "how much it reasons is left to it"
     notes.add(_PARAM, f"this model's reasoning cannot be turned off; {least}")
-    return (_fill(profile.on_fragment, lowest, budget) if lowest else {}), True
+    return _fill(profile.on_fragment if lowest else profile.auto_fragment, lowest, budget), True
 
 
 def _off_is_refused(profile: Profile) -> bool:

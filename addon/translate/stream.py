@@ -6,11 +6,12 @@ the first byte to see which of the two it got, whatever was asked for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from addon.providers.profile import Profile
+from addon.providers.profile import FinishStatus, Profile
 from addon.translate.completion import read_completion
 from addon.translate.errors import ApiError, from_body, is_error
 from addon.translate.items import CallState
@@ -38,13 +39,6 @@ FINISH: Mapping[str, Outcome] = {
 """What a finish_reason means; one that is not here is an end by the model itself."""
 
 USUAL_ENDS = frozenset({"stop", "end", "end_turn", "eos", "stop_sequence", "tool_calls", "function_call"})
-
-_OUTCOME_OF: Mapping[str, Outcome] = {
-    "completed": "completed",
-    "incomplete": "max_output_tokens",
-    "failed": "failed",
-}
-"""A profile's word for an outcome."""
 
 
 class ToolNames(Protocol):
@@ -79,12 +73,11 @@ class _Calls:
     def unnamed(self) -> list[_Call]:
         return [call for call in self._calls if call.state is None]
 
-    def any_named(self) -> bool:
-        return any(call.state is not None for call in self._calls)
-
     def of(self, piece: CallPiece) -> _Call:
         call = self._by_index.get(piece.index) if piece.index is not None else self._without_index(piece)
-        if call is None or (piece.id and call.id and piece.id != call.id):
+        if call is not None and _is_another(call, piece):
+            call = next((other for other in self._calls if piece.id and not _is_another(other, piece)), None)
+        if call is None:
             call = _Call()
             self._calls.append(call)
         if piece.index is not None:
@@ -94,11 +87,21 @@ class _Calls:
         return call
 
     def _without_index(self, piece: CallPiece) -> _Call | None:
-        """A known id continues its call; a new id, or another name after whole arguments, begins one."""
+        """A known id continues its call, a new one begins one; without an id it is the last."""
         if piece.id:
             return next((call for call in self._calls if call.id == piece.id), None)
-        last = self._calls[-1] if self._calls else None
-        return None if last is not None and piece.name and last.name and last.is_whole() else last
+        return self._calls[-1] if self._calls else None
+
+
+def _is_another(call: _Call, piece: CallPiece) -> bool:
+    """True if `piece` begins another call, though its index, or the lack of one, says that it continues `call`."""
+    if piece.id and call.id and piece.id != call.id:
+        return True
+    if not piece.name or not call.name:
+        return False
+    if piece.name != call.name:
+        return True
+    return not piece.id and call.is_whole() and (piece.index is None or bool(piece.arguments.strip()))
 
 
 class StreamConverter:
@@ -144,7 +147,7 @@ class StreamConverter:
         if self._mode == "unknown":
             data = self._sniff(data)
         if self._mode == "stream":
-            self._feed_stream(data)
+            self._read(self._sse.feed(data))
         elif self._mode == "whole":
             self._body.append(data)
         return self._builder.take()
@@ -154,8 +157,7 @@ class StreamConverter:
         if self._builder.ended:
             return []
         if self._mode == "stream":
-            for event in self._sse.flush():
-                self._event(event)
+            self._read(self._sse.flush())
             self._conclude()
         else:
             self._answer(b"".join(self._body))
@@ -164,7 +166,10 @@ class StreamConverter:
     def fail(self, error: ApiError) -> list[Event]:
         """The answer broke off: connection lost, time run out, more than is allowed."""
         if not self._builder.ended:
-            self._end_with(error)
+            if self._finish:  # all was said; some servers neither end their stream then nor close it well
+                self._conclude()
+            else:
+                self._end_with(error)
         return self._builder.take()
 
     # --- a stream or a whole answer
@@ -180,9 +185,9 @@ class StreamConverter:
         self._mode = "whole" if start[:1] in (b"{", b"[", b"<", b'"') else "stream"
         return data
 
-    def _feed_stream(self, data: bytes) -> None:
+    def _read(self, events: Iterator[SSE]) -> None:
         try:
-            for event in self._sse.feed(data):
+            for event in events:
                 self._event(event)
         except LineTooLong as error:
             self._fail(f"sent too much: {error}", "upstream_invalid")
@@ -222,17 +227,18 @@ class StreamConverter:
         self._usage = chunk.usage or self._usage
         if chunk.error or (not chunk.has_choice and is_error(body)):
             self._take_in(chunk)
-            self._broken(body)
+            self._broken(body if is_error(body) else {"error": chunk.error})
             return
         self._builder.start()
         self._take_in(chunk)
 
     def _take_in(self, chunk: Chunk) -> None:
         logprobs = [_logprob(entry) for entry in chunk.logprobs] if self._logprobs else []
+        if chunk.reasoning_details:  # before the text, to which a whole answer has them beside
+            self._flush_text()
+            self._builder.reasoning_details(chunk.reasoning_details)
         for piece in chunk.pieces:
             self._piece(piece, logprobs)
-        if chunk.reasoning_details:
-            self._builder.reasoning_details(chunk.reasoning_details)
         if chunk.refusal:
             self._flush_text()
             self._builder.refusal(chunk.refusal)
@@ -300,7 +306,7 @@ class StreamConverter:
         if self._calls.unnamed():
             self._notes.add("tool call", "the model named no tool; the call was dropped")
         match outcome:
-            case "completed" if self._calls and not self._calls.any_named():
+            case "completed" if self._calls and not self._builder.has_output:
                 self._fail("called a tool without naming it", "upstream_invalid")
             case "completed":
                 self._builder.complete(self._usage)
@@ -312,7 +318,7 @@ class StreamConverter:
     def _outcome(self) -> Outcome:
         if self._finish:
             if self._finish in self._profile.finish_map:
-                return _OUTCOME_OF[self._profile.finish_map[self._finish]]
+                return self._outcome_by_profile(self._profile.finish_map[self._finish])
             if self._finish not in FINISH and self._finish not in USUAL_ENDS:
                 self._notes.add("finish_reason", f"unknown value {self._finish[:40]!r} taken as the end of the answer")
             return FINISH.get(self._finish, "completed")
@@ -322,6 +328,11 @@ class StreamConverter:
             return "completed"
         self._notes.add("finish_reason", "the provider's stream ended without one; the answer may be cut off")
         return "max_output_tokens"
+
+    def _outcome_by_profile(self, status: FinishStatus) -> Outcome:
+        if status == "incomplete":
+            return "content_filter" if FINISH.get(self._finish) == "content_filter" else "max_output_tokens"
+        return status
 
     def _reason_of_failure(self) -> str:
         if self._finish:
@@ -374,6 +385,14 @@ def _token(entry: JsonObject) -> JsonObject:
     text = clean(token) if isinstance(token, str) else ""
     return {
         "token": text,
-        "bytes": octets if isinstance(octets, list) else list[Json](text.encode()),
-        "logprob": value if isinstance(value, (int, float)) else 0.0,
+        "bytes": octets if _are_octets(octets) else list[Json](text.encode()),
+        "logprob": value if _is_number(value) else 0.0,
     }
+
+
+def _are_octets(value: Json) -> bool:
+    return isinstance(value, list) and all(type(octet) is int for octet in value)
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -11,7 +11,7 @@ class ThinkSplitter:
     """Text as it comes → pieces of reasoning and of text.
 
     Only a block at the very beginning counts: tags in later text are the model's words (it may write about HTML).
-    A block that is never closed is all reasoning.
+    A block that is never closed is all reasoning. The last piece of a closed one may be empty.
 
     Args:
         tags: pairs of an opening and a closing tag.
@@ -36,15 +36,11 @@ class ThinkSplitter:
             yield from self._rest()
 
     def flush(self) -> Iterator[Piece]:
-        """What was held because it could still become a tag."""
+        """What was held because it could still become a tag. Tags from here on are text."""
         self._decided = True
         if self._pending:
             yield Piece("reasoning" if self._closing else "text", self._pending)
         self._pending = self._closing = ""
-
-    def no_more(self) -> None:
-        """The model has thought elsewhere, or called a tool: a tag from here on is text."""
-        self._decided = True
 
     def _decide(self) -> None:
         start = self._pending.lstrip()
@@ -60,8 +56,7 @@ class ThinkSplitter:
         if closing:
             self._closing = ""
             self._pending = rest
-            if thought.rstrip("\n"):
-                yield Piece("reasoning", thought.rstrip("\n"))
+            yield Piece("reasoning", thought.rstrip("\n"))
             yield from self._rest()
             return
         # Hold what may be the closing tag's beginning, and line ends, which belong to the tag if it follows.

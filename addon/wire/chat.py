@@ -6,6 +6,7 @@ past `read_chunk` nothing is null, missing or of another type. A whole completio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NotRequired, TypeAlias, TypedDict
@@ -175,7 +176,9 @@ DEFAULT_READING = Reading()
 def read_chunk(body: JsonObject, reading: Reading = DEFAULT_READING) -> Chunk:
     """Read a chunk (`choices[0].delta`) or a whole completion (`choices[0].message`)."""
     choice = _choice(body)
-    said = _object(choice.get("delta")) or _object(choice.get("message"))
+    delta = choice.get("delta")
+    # Beside a delta, be it empty, a `message` repeats what was streamed (Perplexity).
+    said = delta if isinstance(delta, dict) else _object(choice.get("message"))
     legacy_text = choice.get("text")
     return Chunk(
         id=_string(body.get("id")),
@@ -294,7 +297,7 @@ def _first_count(usage: JsonObject, pointers: Sequence[str]) -> int:
 
 
 def _count(value: Json) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or not math.isfinite(value):
         return None
     return int(value)
 

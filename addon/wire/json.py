@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TypeAlias, cast
 
@@ -15,6 +16,9 @@ JsonObject: TypeAlias = dict[str, JsonValue]
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a UTF-16 pair. JSON's grammar admits it as an escape; UTF-8 cannot carry it."""
 
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?P<closed>")?|(?P<opens>[\[{])|[\]}]', re.S)
+"""What makes the structure of a JSON document: strings, which may lack their end, and brackets."""
+
 
 class JsonError(ValueError):
     """The text is not JSON."""
@@ -23,23 +27,27 @@ class JsonError(ValueError):
 def loads(data: bytes | str) -> Json:
     """Parse one JSON document.
 
-    Half surrogate pairs (models emit them when an emoji is cut between two tokens) become U+FFFD.
+    Half surrogate pairs (models emit them when an emoji is cut between two tokens) become U+FFFD, NaN and Infinity
+    null; control characters may stand in strings as they are.
 
     Raises:
         JsonError: with the parser's position.
     """
     try:
-        return cast(Json, from_json(data))
+        return cast(Json, from_json(data, allow_inf_nan=False))
     except ValueError as strict_error:
         try:
-            return _without_surrogates(json.loads(data))
+            return _without_surrogates(json.loads(data, strict=False, parse_constant=lambda _: None))
         except (ValueError, RecursionError):
             raise JsonError(str(strict_error)) from None
 
 
 def dumps(value: object) -> str:
-    """One line of JSON with nothing but the document: no spaces, text unescaped, never NaN."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """One line of JSON with nothing but the document: no spaces, text unescaped, null for what is not a number."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def clean(text: str) -> str:
@@ -50,16 +58,35 @@ def clean(text: str) -> str:
 
 
 def is_cut_off(text: str) -> bool:
-    """True if `text` is the beginning of a JSON document that has not come to its end."""
-    try:
-        from_json(text)
-    except ValueError:
-        try:
-            from_json(text, allow_partial="trailing-strings")
-        except ValueError:
-            return not text.strip()
-        return True
-    return False
+    """True if `text` is the beginning of a JSON object, array or string that has not come to its end.
+
+    Only strings and brackets are looked at. Wrong JSON is not cut off if these are whole, and neither is a whole
+    document with something behind it.
+    """
+    start = text.lstrip()
+    if not start.startswith(("{", "[", '"')):
+        return not start
+    depth = 0
+    for token in _TOKEN.finditer(start):
+        if token[0].startswith('"'):
+            if not token["closed"]:
+                return True
+        else:
+            depth += 1 if token["opens"] else -1
+    return depth > 0
+
+
+def _finite(value: object) -> object:
+    """The value with null in the place of NaN and the infinities, which JSON does not have."""
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case list() | tuple():
+            return [_finite(entry) for entry in value]
+        case dict():
+            return {key: _finite(entry) for key, entry in value.items()}
+        case _:
+            return value
 
 
 def _without_surrogates(value: Json) -> Json:

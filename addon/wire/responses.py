@@ -19,7 +19,7 @@ from addon.wire.json import Json, JsonError, JsonObject, dumps, loads
 class Wire(BaseModel):
     """A value from a stranger: unknown keys are kept, so that they can be reported."""
 
-    model_config = ConfigDict(extra="allow", populate_by_name=True)
+    model_config = ConfigDict(extra="allow", populate_by_name=True, allow_inf_nan=False)
 
 
 def _kind_of(known: frozenset[str], otherwise: str) -> Callable[[Any], str | None]:
@@ -30,7 +30,8 @@ def _kind_of(known: frozenset[str], otherwise: str) -> Callable[[Any], str | Non
             return str(getattr(value, "type", otherwise))
         if not isinstance(value, dict):
             return None
-        return value["type"] if value.get("type") in known else otherwise
+        kind = value.get("type")
+        return kind if isinstance(kind, str) and kind in known else otherwise
 
     return kind
 
@@ -193,7 +194,11 @@ Tool = Annotated[
     | Annotated[NamespaceTool, Tag("namespace")]
     | Annotated[ToolSearchTool, Tag("tool_search")]
     | Annotated[OtherTool, Tag("other")],
-    Discriminator(_kind_of(frozenset({"function", "custom", "namespace", "tool_search"}), "other")),
+    Discriminator(
+        _kind_of(frozenset({"function", "custom", "namespace", "tool_search"}), "other"),
+        custom_error_type="tool",
+        custom_error_message="Input should be an object with a 'type'",
+    ),
 ]
 
 

@@ -79,15 +79,14 @@ class SSEParser:
             return self._dispatch()
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
-        if name == "data":
+        if name == "event":
+            self._event = value
+        elif name in ("data", "error"):
+            if name == "error":  # not in the standard: some servers write `error: {...}` in the place of data
+                self._event = "error"
             self._data.append(value)
             self._data_chars += len(value)
             self._check(self._data_chars)
-        elif name == "event":
-            self._event = value
-        elif name == "error":  # not in the standard: some servers write `error: {...}` in the place of data
-            self._event = "error"
-            self._data.append(value)
         return None
 
     def _dispatch(self) -> SSE | None:
