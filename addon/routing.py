@@ -153,8 +153,14 @@ class Router:
         return any(fnmatchcase(model, pattern) for pattern in self._config.models)
 
     def served_models(self) -> tuple[str, ...]:
-        """The names that `models` spells out; globs stand for too many to list."""
-        return tuple(name for name in self._config.models if not any(mark in name for mark in "*?["))
+        """The names worth listing: those that `models` spells out, and the targets of globs that may be asked for.
+
+        With `"*": dashscope/qwen3-max` that is qwen3-max; `"*": dashscope/{model}` stands for too many to list.
+        """
+        spelt = [name for name in self._config.models if not any(mark in name for mark in "*?[")]
+        targets = (target for route in self._config.models.values() for target in route.targets)
+        fixed = [target.model("") for target in targets if "{model}" not in target.target]
+        return tuple(dict.fromkeys([*spelt, *filter(self.describes, fixed)]))
 
     def _entry(self, model: str) -> ModelRoute:
         if not self._config.models:

@@ -1,0 +1,289 @@
+"""The life of one call, step by step: what happens upstream goes in, actions come out."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+import pytest
+from pydantic import SecretStr
+
+from addon.exchange import Action, Answer, Attempt, ChatExchange, Data, End, Exchange, Head, Record, ResponsesExchange
+from addon.providers.profile import Profile
+from addon.routing import Credential, Target
+from addon.translate.notes import Notes
+from addon.translate.output import ResponseBuilder
+from addon.translate.request import to_chat
+from addon.translate.stream import StreamConverter
+from addon.wire.responses import OutputItem, read_request
+from addon.wire.sse import SSEParser
+from tests.grammar import check_stream
+
+TARGET = Target(
+    provider="acme",
+    model="acme-1",
+    profile=Profile(),
+    url="https://chat.acme.test/v1/chat/completions",
+    headers={"x-team": "blue"},
+    credential=Credential("Authorization", SecretStr("acme-secret"), scheme="Bearer"),
+)
+
+HELLO = {"choices": [{"index": 0, "delta": {"content": "Hello"}}]}
+STOP = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+WHOLE = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}]}
+
+
+def clock() -> Iterator[float]:
+    return (1_700_000_000 + tick / 10 for tick in itertools.count())
+
+
+def responses(
+    *, stream: bool = True, notes: Notes | None = None, remembered: list[Sequence[OutputItem]] | None = None
+) -> ResponsesExchange:
+    request = read_request(json.dumps({"model": "gpt-5", "input": "Hi", "stream": stream}).encode())
+    notes = notes if notes is not None else Notes()
+    chat = to_chat(request, TARGET.profile, model="acme-1", origin="acme/acme-1", lookup=lambda _: None, notes=notes)
+    count, ticks = itertools.count(), clock()
+    builder = ResponseBuilder(
+        request, ids=lambda prefix: f"{prefix}_{next(count)}", now=lambda: 0.0, seal=lambda *_: None
+    )
+    return ResponsesExchange(
+        TARGET,
+        chat.body,
+        stream=chat.stream,
+        client_stream=stream,
+        builder=builder,
+        converter=StreamConverter(builder, TARGET.profile, chat.tools, provider="acme", notes=notes, hide=hide),
+        remember=(remembered if remembered is not None else []).append,
+        record=Record("responses", "gpt-5", "acme/acme-1", notes=notes),
+        request_id="req_1",
+        now=lambda: next(ticks),
+        hide=hide,
+    )
+
+
+def chat(*, stream: bool = True) -> ChatExchange:
+    ticks = clock()
+    return ChatExchange(
+        TARGET,
+        {"model": "acme-1", "messages": [], "stream": stream},
+        stream=stream,
+        record=Record("chat/completions", "gpt-5", "acme/acme-1"),
+        request_id="req_1",
+        now=lambda: next(ticks),
+        hide=hide,
+    )
+
+
+def hide(text: str) -> str:
+    return text.replace("acme-secret", "[hidden]")
+
+
+def sse(*chunks: object, done: bool = True) -> bytes:
+    lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks]
+    return "".join([*lines, "data: [DONE]\n\n" if done else ""]).encode()
+
+
+def events_of(actions: Sequence[Action]) -> list[dict[str, object]]:
+    parser = SSEParser()
+    return [
+        json.loads(event.data) for action in actions if isinstance(action, Data) for event in parser.feed(action.data)
+    ]
+
+
+def error_of(actions: Sequence[Action]) -> tuple[int, Mapping[str, object]]:
+    (answer,) = actions
+    assert isinstance(answer, Answer)
+    return answer.status, json.loads(answer.body)["error"]
+
+
+def test_the_attempt_shows_everything_but_the_key() -> None:
+    (attempt,) = responses().begin()
+    assert isinstance(attempt, Attempt)
+    assert attempt.url == TARGET.url
+    assert attempt.stream
+    assert attempt.headers["x-team"] == "blue"
+    assert attempt.headers["accept"] == "text/event-stream"
+    assert json.loads(attempt.body)["model"] == "acme-1"
+    assert attempt.credential is not None
+    assert attempt.credential.header() == ("Authorization", "Bearer acme-secret")
+    assert "acme-secret" not in repr(attempt)
+
+
+def test_a_stream_begins_with_the_first_chunk_and_ends_with_the_terminal_event() -> None:
+    remembered: list[Sequence[OutputItem]] = []
+    exchange = responses(remembered=remembered)
+    exchange.begin()
+    assert exchange.upstream_head(200, {"x-request-id": "up_1", "server": "acme"}) == []
+    first = exchange.upstream_data(sse(HELLO, done=False))
+    head = first[0]
+    assert isinstance(head, Head)
+    assert head.status == 200
+    assert head.headers["content-type"].startswith("text/event-stream")
+    assert head.headers["x-request-id"] == "up_1"
+    assert head.headers["x-bridge-target"] == "acme/acme-1"
+    assert "server" not in head.headers
+    last = exchange.upstream_data(sse(STOP))
+    assert isinstance(last[-1], End)
+    assert exchange.over
+    assert exchange.upstream_end() == []
+    events = events_of([*first, *last])
+    check_stream(events)
+    assert events[-1]["type"] == "response.completed"
+    assert exchange.record.outcome == "completed"
+    assert [item["type"] for items in remembered for item in items] == ["message"]
+
+
+def test_a_client_that_wants_json_gets_the_fold_of_a_stream() -> None:
+    exchange = responses(stream=False)
+    exchange.begin()
+    exchange.upstream_head(200, {})
+    assert exchange.upstream_data(sse(HELLO, done=False)) == []
+    (answer,) = exchange.upstream_data(sse(STOP))
+    assert isinstance(answer, Answer)
+    assert answer.status == 200
+    assert json.loads(answer.body)["output"][0]["content"][0]["text"] == "Hello"
+
+
+def test_a_client_that_wants_a_stream_gets_one_of_a_whole_answer() -> None:
+    exchange = responses()
+    exchange.begin()
+    exchange.upstream_head(200, {"content-type": "application/json"})
+    assert exchange.upstream_data(json.dumps(WHOLE).encode()) == []
+    events = events_of(exchange.upstream_end())
+    check_stream(events)
+    assert events[-1]["type"] == "response.completed"
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "json"])
+def test_an_error_of_the_provider_is_an_error_of_http(stream: bool) -> None:
+    exchange = responses(stream=stream)
+    exchange.begin()
+    exchange.upstream_head(429, {"Retry-After": "7"})
+    assert exchange.upstream_data(b'{"error":{"message":"slow down, acme-secret"}}') == []
+    actions = exchange.upstream_end()
+    status, error = error_of(actions)
+    assert status == 429
+    assert error["code"] == "rate_limit_exceeded"
+    assert "slow down, [hidden]" in str(error["message"])
+    assert isinstance(actions[0], Answer)
+    assert actions[0].headers["retry-after"] == "7"
+    assert exchange.record.outcome == "error rate_limit_exceeded"
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "json"])
+def test_an_error_in_the_place_of_the_first_chunk_is_an_error_of_http_too(stream: bool) -> None:
+    exchange = responses(stream=stream)
+    exchange.begin()
+    exchange.upstream_head(200, {})
+    status, error = error_of(exchange.upstream_data(sse({"error": {"message": "no acme-secret here", "code": 503}})))
+    assert status == 503
+    assert "no [hidden] here" in str(error["message"])
+
+
+def test_a_connection_that_cannot_be_made_is_a_502() -> None:
+    exchange = responses()
+    exchange.begin()
+    status, error = error_of(exchange.upstream_lost("connection refused"))
+    assert status == 502
+    assert error["message"] == "The connection to acme (chat.acme.test) failed: connection refused"
+
+
+def test_a_connection_that_breaks_in_a_stream_ends_it_with_a_failure() -> None:
+    exchange = responses()
+    exchange.begin()
+    exchange.upstream_head(200, {})
+    actions = [*exchange.upstream_data(sse(HELLO, done=False)), *exchange.upstream_lost("reset by peer")]
+    events = events_of(actions)
+    check_stream(events)
+    assert [event["type"] for event in events[-2:]] == ["error", "response.failed"]
+    assert isinstance(actions[-1], End)
+    assert exchange.record.outcome == "failed server_error"
+
+
+def test_a_broken_connection_is_an_error_for_a_client_that_wants_json() -> None:
+    exchange = responses(stream=False)
+    exchange.begin()
+    exchange.upstream_head(200, {})
+    exchange.upstream_data(sse(HELLO, done=False))
+    status, _ = error_of(exchange.upstream_lost("reset by peer"))
+    assert status == 502
+
+
+def test_a_compressed_answer_is_read() -> None:
+    exchange = responses(stream=False)
+    exchange.begin()
+    exchange.upstream_head(200, {"content-encoding": "gzip"})
+    compressed = gzip.compress(json.dumps(WHOLE).encode())
+    assert exchange.upstream_data(compressed[:10]) == []
+    exchange.upstream_data(compressed[10:])
+    (answer,) = exchange.upstream_end()
+    assert isinstance(answer, Answer)
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"), [("gzip", b"not gzip"), ("compress", b"")], ids=["broken gzip", "unknown encoding"]
+)
+def test_an_answer_that_cannot_be_decoded_is_the_providers_fault(encoding: str, body: bytes) -> None:
+    exchange = responses()
+    exchange.begin()
+    actions = [*exchange.upstream_head(200, {"content-encoding": encoding}), *exchange.upstream_data(body)]
+    status, error = error_of(actions)
+    assert status == 502
+    assert str(error["message"]).startswith("acme ")
+
+
+def test_notes_are_told_in_a_header() -> None:
+    notes = Notes()
+    notes.add("truncation", "nothing is cut")
+    exchange = responses(notes=notes)
+    exchange.begin()
+    exchange.upstream_head(200, {})
+    head = exchange.upstream_data(sse(HELLO, done=False))[0]
+    assert isinstance(head, Head)
+    assert head.headers["x-bridge-notes"] == "truncation: nothing is cut"
+
+
+@pytest.mark.parametrize("exchange", [responses(), chat()], ids=["responses", "chat"])
+def test_after_the_client_has_gone_nothing_happens(exchange: Exchange) -> None:
+    exchange.begin()
+    exchange.upstream_head(200, {})
+    exchange.client_gone()
+    assert exchange.over
+    assert exchange.record.outcome == "client gone"
+    assert exchange.upstream_data(sse(HELLO)) == []
+    assert exchange.upstream_end() == []
+    assert exchange.upstream_lost("too late") == []
+
+
+def test_a_chat_answer_passes_as_it_comes() -> None:
+    exchange = chat()
+    exchange.begin()
+    head, *_ = exchange.upstream_head(200, {"content-type": "text/event-stream"})
+    assert isinstance(head, Head)
+    assert exchange.upstream_data(sse(HELLO)) == [Data(sse(HELLO))]
+    assert exchange.upstream_end() == [End()]
+
+
+def test_a_chat_error_has_openais_shape() -> None:
+    exchange = chat()
+    exchange.begin()
+    assert exchange.upstream_head(401, {}) == []
+    exchange.upstream_data(b'{"detail":"bad key acme-secret"}')
+    status, error = error_of(exchange.upstream_end())
+    assert status == 401
+    assert error["code"] == "invalid_api_key"
+    assert "acme-secret" not in str(error)
+
+
+def test_a_chat_stream_that_breaks_says_so() -> None:
+    exchange = chat()
+    exchange.begin()
+    exchange.upstream_head(200, {})
+    data, end = exchange.upstream_lost("reset by peer")
+    assert isinstance(data, Data)
+    assert json.loads(data.data.removeprefix(b"data: "))["error"]["code"] == "server_error"
+    assert end == End()
