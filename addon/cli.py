@@ -19,7 +19,7 @@ from typing import NoReturn
 import certifi
 
 from addon import __version__, demo
-from addon.config import ConfigError, find_config, load_config
+from addon.config import Config, ConfigError, find_config, load_config
 from addon.config.shortcut import keys_in
 
 BRIDGE = Path(__file__).with_name("bridge.py")
@@ -28,6 +28,9 @@ BRIDGE = Path(__file__).with_name("bridge.py")
 DEFAULT_PORT = 8080
 DEFAULT_CONFDIR = "~/.mitmproxy"
 """mitmproxy's own defaults."""
+
+BRIDGE_OPTIONS = ("bridge_config", "bridge_provider", "bridge_model", "bridge_base_url")
+"""Options that the bridge adds to mitmproxy's, which takes a misspelt one without a word."""
 
 CA_NAME = "mitmproxy-ca-cert.pem"
 BUNDLE_NAME = "responses-bridge-ca-bundle.pem"
@@ -113,9 +116,12 @@ class MitmproxyOptions:
         parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
         parser.add_argument("--set", action="append", default=[])
         parser.add_argument("-p", "--listen-port", type=int)
+        parser.add_argument("--listen-host")
         parser.add_argument("-m", "--mode")
         known, _ = parser.parse_known_args(arguments)
         settings = {name: value for name, _, value in (setting.partition("=") for setting in known.set)}
+        if known.listen_host:
+            settings["listen_host"] = known.listen_host
         return cls(
             confdir=Path(settings.get("confdir", DEFAULT_CONFDIR)).expanduser(),
             port=known.listen_port,
@@ -132,13 +138,17 @@ def _run(options: argparse.Namespace, passed_on: list[str]) -> int:
         _refuse_taken_port(port)
     bundle = write_ca_bundle(known.confdir)
     environment = dict(os.environ)
+    config = configured(known.settings, environment)
     serves = "the configured provider"
-    if not is_configured(known.settings, environment):
+    if config is None:
         base_url = _start_demo_provider()
         environment |= {"BRIDGE_BASE_URL": base_url, "BRIDGE_API_KEY": "none", "BRIDGE_MODEL": demo.MODEL}
         serves = f"the demo provider at {base_url}, since none is configured"
-    print(instructions(port, ca=known.confdir / CA_NAME, bundle=bundle, serves=serves), flush=True)
+    key = "any" if config is None or config.clients.keys is None else "one-of-clients.keys"
+    print(instructions(port, ca=known.confdir / CA_NAME, bundle=bundle, serves=serves, key=key), flush=True)
     listen = [] if known.port and not options.port else ["--listen-port", str(port)]
+    if "listen_host" not in known.settings:
+        listen += ["--listen-host", "127.0.0.1"]
     _become([program, "-s", str(BRIDGE), *passed_on, *listen], environment)
 
 
@@ -159,21 +169,28 @@ def _refuse_taken_port(port: int) -> None:
             raise CommandError(f"port {port} cannot be used ({error.strerror}). Choose another: --port") from error
 
 
-def is_configured(settings: Mapping[str, str], environment: Mapping[str, str]) -> bool:
-    """Whether anything names a provider: mitmproxy options, a file, or the environment.
+def configured(settings: Mapping[str, str], environment: Mapping[str, str]) -> Config | None:
+    """The configuration that the bridge will find; None if nothing names a provider, which is when the demo serves.
 
-    What names one wrongly, or more than one, counts too: the bridge says what is the matter, and the demo provider
-    must not cover that up.
+    Raises:
+        CommandError: what names a provider does so wrongly, or names several. The bridge would refuse every call.
     """
+    misspelt = [name for name in settings if name.startswith("bridge_") and name not in BRIDGE_OPTIONS]
+    if misspelt:
+        raise CommandError(f"there is no option {misspelt[0]}. The bridge has: {', '.join(BRIDGE_OPTIONS)}")
     overrides = {
         name: settings[f"bridge_{name}"] for name in ("provider", "base_url", "model") if f"bridge_{name}" in settings
     }
     try:
-        if find_config(settings.get("bridge_config", ""), environment, Path.cwd(), Path.home()):
-            return True
-        return bool(load_config(None, environment, overrides).models or keys_in(environment))
-    except ConfigError:
-        return True
+        path = find_config(settings.get("bridge_config", ""), environment, Path.cwd(), Path.home())
+        config = load_config(path, environment, overrides)
+    except ConfigError as error:
+        raise CommandError(str(error)) from error
+    if config.models:
+        return config
+    if path is not None or keys_in(environment):
+        raise CommandError(config.findings.no_provider or "no provider is configured")
+    return None
 
 
 def _start_demo_provider() -> str:
@@ -210,27 +227,28 @@ def _become(command: list[str], environment: dict[str, str]) -> NoReturn:
     os.execve(command[0], command, environment)  # noqa: S606
 
 
-def instructions(port: int, *, ca: Path, bundle: Path, serves: str) -> str:
-    """What a person pastes into another terminal."""
+def instructions(port: int, *, ca: Path, bundle: Path, serves: str, key: str = "any") -> str:
+    """What a person pastes into another terminal. `key` is what the client presents as its OpenAI key."""
     proxy = f"HTTPS_PROXY=http://127.0.0.1:{port}"
+    auth = "" if key == "any" else f"-H 'Authorization: Bearer {key}' "
     ca_path, bundle_path = shlex.quote(str(ca)), shlex.quote(str(bundle))
     return dedent(f"""\
         responses-bridge {__version__} serves {serves}.
         Calls to https://api.openai.com/v1/responses go there from every client that is started like this:
 
         # Python (openai SDK)
-        {proxy} SSL_CERT_FILE={bundle_path} OPENAI_API_KEY=any \\
+        {proxy} SSL_CERT_FILE={bundle_path} OPENAI_API_KEY={key} \\
           python -c 'from openai import OpenAI; print(OpenAI().responses.create(model="gpt-5", input="Hi").output_text)'
 
         # curl
         {proxy} curl --cacert {ca_path} https://api.openai.com/v1/responses \\
-          -H 'Content-Type: application/json' -d '{{"model": "gpt-5", "input": "Hello", "stream": true}}'
+          {auth}-H 'Content-Type: application/json' -d '{{"model": "gpt-5", "input": "Hello", "stream": true}}'
 
         # Node 24 or newer
-        {proxy} NODE_USE_ENV_PROXY=1 NODE_EXTRA_CA_CERTS={ca_path} OPENAI_API_KEY=any node your-program.js
+        {proxy} NODE_USE_ENV_PROXY=1 NODE_EXTRA_CA_CERTS={ca_path} OPENAI_API_KEY={key} node your-program.js
 
         # Codex CLI
-        {proxy} CODEX_CA_CERTIFICATE={ca_path} CODEX_API_KEY=any codex exec 'Say hello'
+        {proxy} CODEX_CA_CERTIFICATE={ca_path} CODEX_API_KEY={key} codex exec 'Say hello'
 
         Ctrl-C ends it.
         """)

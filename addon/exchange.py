@@ -6,9 +6,10 @@ out. One exchange may make several attempts, one after the other; each is an `At
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from addon.translate.notes import Notes
 from addon.translate.output import ResponseBuilder
 from addon.translate.stream import StreamConverter
 from addon.wire.encoding import BadEncoding, Decoder, UnknownEncoding
-from addon.wire.json import JsonObject, dumps
+from addon.wire.json import JsonObject, dump_bytes, dumps
 from addon.wire.responses import Event, OutputItem
 from addon.wire.sse import encode
 
@@ -88,14 +89,17 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    code: str = ""
+    """The code of the error that this is, for the log."""
 
     @classmethod
     def json(cls, value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-        return cls(status, {"content-type": "application/json", **(headers or {})}, dumps(value).encode())
+        return cls(status, {"content-type": "application/json", **(headers or {})}, dump_bytes(value))
 
     @classmethod
     def error(cls, error: ApiError, headers: Mapping[str, str] | None = None) -> Answer:
-        return cls.json(error.envelope(), status=error.status, headers={**(headers or {}), **error.headers})
+        answer = cls.json(error.envelope(), status=error.status, headers={**(headers or {}), **error.headers})
+        return replace(answer, code=error.code)
 
 
 Action: TypeAlias = Attempt | Head | Data | End | Answer
@@ -166,7 +170,7 @@ class Exchange(ABC):
         attempt = Attempt(
             url=self._target.url,
             headers=headers,
-            body=dumps(self._body).encode(),
+            body=dump_bytes(self._body),
             credential=self._target.credential,
             stream=self._stream_upstream,
             label=self.record.target,
@@ -213,12 +217,25 @@ class Exchange(ABC):
         if self._over:
             return []
         host = urlsplit(self._target.url).netloc.rpartition("@")[2]
-        return self._lost(ApiError.upstream(f"The connection to {self._target.provider} ({host}) failed: {message}"))
+        what = f"The connection to the provider {self._target.provider} ({host}) failed: {_plainly(message)}."
+        return self._lost(ApiError.upstream(f"{what} Is it running, and is its base_url right?"))
 
     def client_gone(self) -> None:
         """Nobody listens any more."""
         if not self._over:
             self._close(outcome="client gone")
+
+    def crashed(self, *, begun: bool) -> list[Action]:
+        """The bridge itself has failed over this call. `begun`: the client has the beginning of an answer."""
+        message = "The bridge failed while it served this call; its log says why. This is a bug of the bridge."
+        error = ApiError.bridge(message, code="bridge_error")
+        if not begun:
+            return [self._answer_error(error)]
+        try:
+            return self._fail(error)
+        except Exception:  # what is broken is what would tell it
+            self._close(outcome=f"error {error.code}")
+            return [End()]
 
     # --- for subclasses
 
@@ -238,7 +255,7 @@ class Exchange(ABC):
         return self._fail(error.saying(self._hide(error.message)))
 
     def _broken(self, what: str) -> ApiError:
-        return ApiError.upstream(f"{self._target.provider} {what}.", code="upstream_invalid")
+        return ApiError.upstream(f"The provider {self._target.provider} {what}.", code="upstream_invalid")
 
     def _head(self, status: int, content_type: str) -> Head:
         self.record.status = status
@@ -260,6 +277,18 @@ class Exchange(ABC):
         self.record.total_s = self._now() - self._began
         if self.record.first_event_s is None:
             self.record.first_event_s = self.record.total_s
+
+
+_PLAIN = (
+    (re.compile(r"connect call failed|connection refused|errno 111", re.I), "it was refused"),
+    (re.compile(r"name or service not known|getaddrinfo|nodename", re.I), "the host's name is not known"),
+    (re.compile(r"timed? ?out", re.I), "there was no answer in time"),
+)
+
+
+def _plainly(message: str) -> str:
+    """The usual troubles in words, not as the operating system numbers them."""
+    return next((plain for pattern, plain in _PLAIN if pattern.search(message)), message.rstrip("."))
 
 
 class ResponsesExchange(Exchange):

@@ -90,7 +90,7 @@ class Service:
         """What becomes of a call. Never raises: whatever goes wrong is an answer that says so."""
         try:
             self.refresh()
-            return self._plan(call, self._live.require())
+            plan = self._plan(call, self._live.require())
         except ApiError as error:
             plan = Answer.error(error)
         except ConfigError as error:
@@ -102,7 +102,9 @@ class Service:
             logger.exception("A call could not be planned; it was answered with an error.")
             message = "The bridge failed while it prepared this call; its log says why. This is a bug of the bridge."
             plan = Answer.error(ApiError.bridge(message, code="bridge_error"))
-        logger.info("%s %s -> %d", call.method, urlsplit(call.path).path, plan.status)
+        if isinstance(plan, Answer):
+            path = printable(urlsplit(call.path).path)
+            logger.info("%s %s -> %d %s", printable(call.method), path, plan.status, plan.code)
         return plan
 
     def too_large(self) -> Answer:
@@ -217,7 +219,7 @@ class Service:
 
     def _target(self, model: str | None) -> Target:
         if not model:
-            raise ApiError.bad_request("The request names no model.", param="model", code="missing_required_parameter")
+            raise ApiError.bad_request("The request names no model. Send the name of one in `model`.", param="model", code="missing_required_parameter")
         return self._routes().route(model).targets[0]
 
     def _routes(self) -> Router:
@@ -305,13 +307,19 @@ def _line(record: Record) -> str:
 
 
 def _words(record: Record) -> Iterator[str]:
-    yield f"{record.endpoint} {record.model} -> {record.target} {record.status} {record.outcome}"
+    yield f"{record.endpoint} {printable(record.model)} -> {record.target} {record.status} {record.outcome}"
     if record.input_tokens is not None:
         yield f"tokens={record.input_tokens}+{record.output_tokens}"
     if record.first_event_s is not None and record.total_s is not None:
         yield f"first={record.first_event_s:.2f}s total={record.total_s:.2f}s"
     if record.notes:
         yield f"notes=[{'; '.join(map(str, record.notes))}]"
+
+
+def printable(text: str) -> str:
+    """What a client sent, fit for one line of a log: nothing in it can look like another line."""
+    shown = "".join(char if char.isprintable() else "?" for char in text[:120])
+    return shown if len(text) <= 120 else f"{shown}..."
 
 
 def lower_case(headers: Mapping[str, str]) -> dict[str, str]:

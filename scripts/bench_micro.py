@@ -13,11 +13,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the addon need not be installed
 
+from bench_traffic import chat_answer, long_call, small_call  # noqa: E402
+
 from addon.config import LiveConfig, load_config  # noqa: E402
 from addon.exchange import ClientCall, Exchange  # noqa: E402
 from addon.service import Service  # noqa: E402
 from addon.wire.responses import read_request  # noqa: E402
-from bench_traffic import chat_answer, long_call, small_call  # noqa: E402
+
+PER_READ = 50
+"""Chunks that come at once when a provider is faster than the proxy."""
 
 
 def measure(events: int, history: int, rounds: int) -> Iterator[tuple[str, str]]:
@@ -30,7 +34,7 @@ def measure(events: int, history: int, rounds: int) -> Iterator[tuple[str, str]]
         _shown(_best(rounds, lambda: _stream(service, _joined(portions))) / events),
     )
     small, long = small_call(), long_call(history)
-    size = f"{len(long) / 1e6:.1f} MB"
+    size = f"{history / 1e6:g} MB"
     yield "a small request → a chat request", _shown(_best(rounds * 20, lambda: _begin(service, small)))
     yield f"a request of {size} → a chat request", _shown(_best(rounds * 2, lambda: _begin(service, long)))
     yield "… of which reading and checking it", _shown(_best(rounds * 2, lambda: read_request(long)))
@@ -49,9 +53,6 @@ def profile(events: int, history: int) -> None:
         profiler.runcall(work)
         print(f"--- {name}")
         pstats.Stats(profiler).strip_dirs().sort_stats("tottime").print_stats(25)
-
-
-PER_READ = 50
 
 
 def _joined(portions: Sequence[bytes]) -> list[bytes]:

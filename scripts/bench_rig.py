@@ -28,7 +28,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Provider:
-    """Answers calls with what it was told to: chat/completions for the bridge, what its client gets for the bare proxy."""
+    """Answers as it is told to: with chat/completions, or with what the bridge makes of them for the bare proxy."""
 
     def __init__(self) -> None:
         self.chat: Sequence[bytes] = ()

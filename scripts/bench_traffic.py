@@ -74,7 +74,7 @@ def _message(role: str, kind: str, text: str) -> object:
 
 
 def chat_answer(deltas: int) -> list[bytes]:
-    """A streamed chat completion in `deltas` portions of text; the last brings the end, the usage and [DONE] as well."""
+    """A streamed chat completion in `deltas` portions of text; the last brings the end, the usage and [DONE], too."""
     portions = [_chunk({"choices": [_choice({"content": WORD})]}) for _ in range(deltas)]
     usage = {"prompt_tokens": 10, "completion_tokens": deltas, "total_tokens": 10 + deltas}
     end = [

@@ -108,21 +108,45 @@ def test_options_passed_on_are_read(arguments: Sequence[str], expected: tuple[st
         pytest.param({}, {}, False, id="nothing"),
         pytest.param({}, {"OPENAI_API_KEY": "k"}, False, id="the client's own key"),
         pytest.param({}, {"DEEPSEEK_API_KEY": "k"}, True, id="a provider's key"),
-        pytest.param({}, {"DEEPSEEK_API_KEY": "k", "DASHSCOPE_API_KEY": "k"}, True, id="several keys"),
         pytest.param({}, {"BRIDGE_BASE_URL": "http://127.0.0.1:1/v1"}, True, id="an endpoint"),
         pytest.param({"bridge_provider": "ollama"}, {}, True, id="an option"),
-        pytest.param({}, {"BRIDGE_PROVIDER": "no-such"}, True, id="a mistake in the environment"),
-        pytest.param({"bridge_config": "no-such.yaml"}, {}, True, id="a file that is not there"),
     ],
 )
 @pytest.mark.usefixtures("nothing_configured")
-def test_is_configured(settings: dict[str, str], environment: dict[str, str], configured: bool):
-    assert cli.is_configured(settings, environment) is configured
+def test_the_demo_serves_when_nothing_names_a_provider(
+    settings: dict[str, str], environment: dict[str, str], configured: bool
+):
+    assert (cli.configured(settings, environment) is not None) == configured
 
 
-def test_a_file_configures(nothing_configured: Path):
+@pytest.mark.parametrize(
+    ("settings", "environment", "told"),
+    [
+        pytest.param({}, {"DEEPSEEK_API_KEY": "k", "DASHSCOPE_API_KEY": "k"}, "BRIDGE_PROVIDER", id="several keys"),
+        pytest.param({}, {"BRIDGE_PROVIDER": "no-such"}, "no-such", id="a mistake in the environment"),
+        pytest.param({"bridge_config": "no-such.yaml"}, {}, "no-such.yaml", id="a file that is not there"),
+        pytest.param({"bridge_modle": "x"}, {}, "bridge_modle", id="a misspelt option"),
+    ],
+)
+@pytest.mark.usefixtures("nothing_configured")
+def test_a_faulty_configuration_is_told_before_anything_starts(
+    settings: dict[str, str], environment: dict[str, str], told: str
+):
+    with pytest.raises(cli.CommandError, match=told):
+        cli.configured(settings, environment)
+
+
+def test_a_faulty_file_is_told(nothing_configured: Path):
     (nothing_configured / "bridge.yaml").write_text("not: [even valid")
-    assert cli.is_configured({}, {})
+    with pytest.raises(cli.CommandError, match="bridge.yaml"):
+        cli.configured({}, {})
+
+
+def test_a_key_that_callers_need_is_in_the_instructions():
+    text = cli.instructions(9000, ca=Path("/ca.pem"), bundle=Path("/b.pem"), serves="x", key="team-key")
+    assert "OPENAI_API_KEY=team-key" in text
+    assert "CODEX_API_KEY=team-key" in text
+    assert "-H 'Authorization: Bearer team-key'" in text
 
 
 def test_instructions_can_be_pasted():
@@ -217,7 +241,8 @@ def test_run_serves_the_demo_provider_as_long_as_mitmdump_lives(python: Path, co
     with start(python, "run", "--port", str(port), "--", "--set", f"confdir={confdir}", "-q") as process:
         *_, args, url, key, model = lines_until_ready(process)
         base_url = url.removeprefix("url=")
-        assert args == f"args=-s {ROOT / 'addon' / 'bridge.py'} --set confdir={confdir} -q --listen-port {port}"
+        script, listen = ROOT / "addon" / "bridge.py", f"--listen-port {port} --listen-host 127.0.0.1"
+        assert args == f"args=-s {script} --set confdir={confdir} -q {listen}"
         assert (key, model) == ("key=none", "model=demo")
         assert get_models(base_url)
         process.communicate()

@@ -188,7 +188,10 @@ def test_a_connection_that_cannot_be_made_is_a_502() -> None:
     exchange.begin()
     status, error = error_of(exchange.upstream_lost("connection refused"))
     assert status == 502
-    assert error["message"] == "The connection to acme (chat.acme.test) failed: connection refused"
+    assert error["message"] == (
+        "The connection to the provider acme (chat.acme.test) failed: it was refused. "
+        "Is it running, and is its base_url right?"
+    )
 
 
 def test_a_connection_that_breaks_in_a_stream_ends_it_with_a_failure() -> None:
@@ -233,7 +236,7 @@ def test_an_answer_that_cannot_be_decoded_is_the_providers_fault(encoding: str, 
     actions = [*exchange.upstream_head(200, {"content-encoding": encoding}), *exchange.upstream_data(body)]
     status, error = error_of(actions)
     assert status == 502
-    assert str(error["message"]).startswith("acme ")
+    assert str(error["message"]).startswith("The provider acme ")
 
 
 def test_notes_are_told_in_a_header() -> None:

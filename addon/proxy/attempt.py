@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from mitmproxy import flow as mitmflow
 from mitmproxy import http
-from mitmproxy.connection import Connection, Server
+from mitmproxy.connection import Connection, ConnectionState, Server
 from mitmproxy.net.http import url as mitmurl
 from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.context import Context
@@ -45,9 +45,13 @@ from addon.proxy.messages import (
 )
 from addon.proxy.switchboard import Switchboard
 from addon.proxy.versions import request_cancelled
+from addon.routing import HIDDEN
 
 DRAINED = 64 * 1024
 """Bytes read of an answer nobody waits for, to keep its connection; beyond that it is closed."""
+
+SECRET = 8
+"""A key below this length, such as the `EMPTY` of a local server, is no secret, and may well be a word of the answer."""
 
 
 class AttemptStream(layer.Layer):
@@ -157,6 +161,7 @@ class AttemptStream(layer.Layer):
 
     def _head(self, event: ResponseHeaders) -> layer.CommandGenerator[None]:
         response = self.flow.response = event.response
+        response.headers = http.Headers([(name, self._hide(value)) for name, value in response.headers.fields])
         self._streams = self._attempt.stream and 200 <= response.status_code < 300
         response.stream = self._streams
         yield HttpResponseHeadersHook(self.flow)
@@ -179,7 +184,7 @@ class AttemptStream(layer.Layer):
         assert self.flow.response is not None
         self._over = True
         self.flow.response.timestamp_end = time.time()
-        self.flow.response.data.content = b"".join(self._body)
+        self._record_body(self.flow.response)
         if self._streams:
             self._post(UpstreamEnd())
             yield HttpResponseHook(self.flow)
@@ -224,10 +229,12 @@ class AttemptStream(layer.Layer):
 
     def _cancel(self, why: str) -> layer.CommandGenerator[None]:
         self._over = True
-        if self._connection is not None:
+        # Once the client's connection is closed mitmproxy closes all that belong to it; closed a second time before
+        # that has been done, the socket would stay open until it is collected as garbage.
+        if self._connection is not None and self.context.client.state is not ConnectionState.CLOSED:
             yield SendHttp(request_cancelled(self.stream_id, why), self._connection)
         if self.flow.response is not None and self._drained is not None:
-            self.flow.response.data.content = b"".join(self._body)
+            self._record_body(self.flow.response)
             yield HttpResponseHook(self.flow)
         else:
             self._record(why)
@@ -236,9 +243,22 @@ class AttemptStream(layer.Layer):
 
     def _record(self, message: str) -> None:
         if self.flow.response is not None:
-            self.flow.response.data.content = b"".join(self._body)
+            self._record_body(self.flow.response)
         if self.flow.error is None:
-            self.flow.error = mitmflow.Error(message)
+            self.flow.error = mitmflow.Error(self._hide(message.encode()).decode())
+
+    def _record_body(self, response: http.Response) -> None:
+        """What came, except for the key: some providers quote it in their errors."""
+        response.data.content = self._hide(b"".join(self._body))
+        if "content-encoding" in response.headers:
+            plain = response.get_content(strict=False) or b""
+            if self._hide(plain) != plain:
+                response.content = self._hide(plain)
+
+    def _hide(self, text: bytes) -> bytes:
+        credential = self._attempt.credential
+        secret = credential.secret.get_secret_value().encode() if credential is not None else b""
+        return text.replace(secret, HIDDEN.encode()) if len(secret) >= SECRET else text
 
     def _stopped(self) -> bool:
         return self.flow.error is not None and self.flow.error.msg == mitmflow.Error.KILLED_MESSAGE

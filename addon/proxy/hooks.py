@@ -16,7 +16,7 @@ from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.proxy import layer, mode_specs
 from mitmproxy.proxy.layers import ClientQuicLayer, ClientTLSLayer
 
-from addon.config import Config, ConfigError, LiveConfig, config_candidates, find_config, load_config
+from addon.config import Config, LiveConfig, config_candidates, find_config, load_config
 from addon.proxy.flows import Guard
 from addon.proxy.layer import BridgeLayer
 from addon.service import Service
@@ -66,23 +66,20 @@ class Bridge:
             "Base URL of an OpenAI-compatible provider, for example http://127.0.0.1:8000/v1.",
         )
         standing = ctx.master.addons.get(Guard.name)
-        if isinstance(standing, Guard):
-            self._guard = standing
-        else:
-            # A guard of an earlier load of this file is another class of the same name: it goes when ours stands.
-            ctx.master.addons.add(self._guard)
-            if standing is not None:
-                ctx.master.addons.remove(standing)
+        if standing is not None:
+            # The guard of an earlier load of this file. Connections that were open then go on under ours.
+            self._guard.own_flows = standing.own_flows
+            ctx.master.addons.remove(standing)
+        ctx.master.addons.add(self._guard)
 
     def configure(self, updated: set[str]) -> None:
         options = {"bridge_config", *(f"bridge_{name}" for name in _OVERRIDES)}
         if self._service is None or options & updated:
             self._configure()
 
-    async def running(self) -> None:
-        if "listen_host" in self._set_by_us:
-            await _listen_again()
-        self._watch = asyncio.get_running_loop().create_task(self._look_at_config())
+    def running(self) -> None:
+        """Not a coroutine: where the script is loaded again mitmproxy cannot wait for one, and would give up on it."""
+        self._watch = asyncio.get_running_loop().create_task(self._run())
 
     def done(self) -> None:
         if self._watch is not None:
@@ -95,16 +92,18 @@ class Bridge:
             lambda: load_config(find_config(chosen, env, cwd, home), env, overrides),
             config_candidates(env, cwd, home, chosen),
         )
-        try:
-            live.require()
-        except ConfigError as error:
-            if self._service is None:
-                raise exceptions.OptionsError(f"responses-bridge: {error}") from error
-            raise exceptions.OptionsError(f"responses-bridge: {error} The configuration before holds.") from error
+        problem = live.take_report() if live.current is None else None
+        if problem is not None and self._service is not None:
+            raise exceptions.OptionsError(f"responses-bridge: {problem} The configuration before holds.")
+        if problem is not None:
+            # An error in the log at the start is what ends mitmproxy; an exception would add a traceback to it.
+            logger.error("responses-bridge: %s", problem)
         self._service = Service(live, ids=_new_id, now=time.time)
         self._take_up()
 
-    async def _look_at_config(self) -> None:
+    async def _run(self) -> None:
+        if "listen_host" in self._set_by_us:
+            await _listen_again()
         while True:
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
             self._take_up()
@@ -152,8 +151,8 @@ class Bridge:
             nextlayer.layer = BridgeLayer(context, self._service, self._guard.own_flows)
 
     def _is_ours(self, sni: str | None, address: tuple[str, int] | None) -> bool:
-        config = self._service.config if self._service is not None else None
-        return config is not None and sni is not None and config.intercepts(sni, address[1] if address else 443)
+        config = (self._service.config if self._service is not None else None) or Config()
+        return sni is not None and config.intercepts(sni, address[1] if address else 443)
 
 
 async def _listen_again() -> None:

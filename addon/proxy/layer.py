@@ -9,9 +9,10 @@ connection is entered again while it is at work, and a stream that waits (for a 
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from mitmproxy import flow as mitmflow
@@ -26,6 +27,7 @@ from mitmproxy.proxy.layers.http import (
     HTTPMode,
     HttpResponseHeadersHook,
     HttpStream,
+    RequestEndOfMessage,
     RequestProtocolError,
     ResponseData,
     ResponseHeaders,
@@ -47,7 +49,9 @@ from addon.proxy.messages import (
 )
 from addon.proxy.switchboard import Switchboard
 from addon.proxy.upgrade import Http2ServerWithConnect
-from addon.service import Forward, Service, lower_case
+from addon.service import Forward, Service, lower_case, printable
+
+logger = logging.getLogger("responses_bridge")
 
 FIRST_ATTEMPT_ID = 1 << 32
 """Stream ids of clients have 31 bits; attempts are numbered beyond them."""
@@ -121,7 +125,7 @@ class BridgeStream(HttpStream):
         match event:
             case UpstreamHead() | UpstreamData() | UpstreamEnd() | UpstreamLost():
                 if self._exchange is not None:
-                    yield from self._act(_told(self._exchange, event))
+                    yield from self._act(self._told(self._exchange, event))
             case _:
                 yield from super()._handle_event(event)
 
@@ -145,9 +149,15 @@ class BridgeStream(HttpStream):
         if len(self.request_body_buf) <= self._board.service.body_limit:
             return False
         self.request_body_buf.clear()
-        self.client_state = self.state_done
+        self.client_state = self._discard_request_body
         yield from self._answer(self._board.service.too_large())
         return True
+
+    def _discard_request_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """The answer is out, and the client still sends. Many read an answer only when all was sent: let them end."""
+        if isinstance(event, RequestEndOfMessage):
+            self.client_state = self.state_done
+            yield from self.flow_done()
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         """The request is complete and nobody has answered it: decide what becomes of it."""
@@ -159,8 +169,8 @@ class BridgeStream(HttpStream):
                 yield from self._answer(plan)
             case Exchange():
                 self._exchange = plan
-                self.flow.comment = f"bridge: {plan.record.model} -> {plan.record.target}"
-                yield from self._act(plan.begin())
+                self.flow.comment = f"bridge: {printable(plan.record.model)} -> {plan.record.target}"
+                yield from self._act(self._unless_it_fails(plan, plan.begin))
         return False
 
     def handle_protocol_error(
@@ -180,6 +190,29 @@ class BridgeStream(HttpStream):
         yield HttpErrorHook(self.flow)
         self.flow.live = False
         yield DropStream(self.stream_id)
+
+    # --- the exchange
+
+    def _told(
+        self, exchange: Exchange, event: UpstreamHead | UpstreamData | UpstreamEnd | UpstreamLost
+    ) -> list[Action]:
+        match event:
+            case UpstreamHead():
+                return self._unless_it_fails(exchange, lambda: exchange.upstream_head(event.status, event.headers))
+            case UpstreamData():
+                return self._unless_it_fails(exchange, lambda: exchange.upstream_data(event.data))
+            case UpstreamEnd():
+                return self._unless_it_fails(exchange, exchange.upstream_end)
+            case UpstreamLost():
+                return self._unless_it_fails(exchange, lambda: exchange.upstream_lost(event.message))
+
+    def _unless_it_fails(self, exchange: Exchange, step: Callable[[], list[Action]]) -> list[Action]:
+        """A bug in the conversion is answered too: an exception in a layer would leave the client waiting."""
+        try:
+            return step()
+        except Exception:
+            logger.exception("A call could not be served to its end; the client was told so.")
+            return exchange.crashed(begun=self.flow.response is not None)
 
     # --- the answer
 
@@ -252,18 +285,6 @@ class BridgeStream(HttpStream):
         """What the client heard, for those who look at the flow."""
         if self.flow.response is not None and self._sent:
             self.flow.response.data.content = b"".join(self._sent)
-
-
-def _told(exchange: Exchange, event: UpstreamHead | UpstreamData | UpstreamEnd | UpstreamLost) -> list[Action]:
-    match event:
-        case UpstreamHead():
-            return exchange.upstream_head(event.status, event.headers)
-        case UpstreamData():
-            return exchange.upstream_data(event.data)
-        case UpstreamEnd():
-            return exchange.upstream_end()
-        case UpstreamLost():
-            return exchange.upstream_lost(event.message)
 
 
 def _client_call(request: http.Request) -> ClientCall:

@@ -10,16 +10,16 @@ from addon.wire.json import JsonError, JsonObject, loads
 def read_completion(body: bytes, *, provider: str, profile: Profile) -> JsonObject | ApiError:
     """A `chat.completion` object, taken out of the envelope that some gateways put around it."""
     if not body.strip():
-        return ApiError.upstream(f"{provider} sent an empty answer.")
+        return ApiError.upstream(f"The provider {provider} sent an empty answer.")
     try:
         content = loads(body)
     except JsonError:
         error = from_response(502, {}, body, provider=provider, profile=profile)
-        return error.saying(f"{provider} sent something that is not JSON: {error.message}")
+        return error.saying(f"The provider {provider} sent something that is not JSON: {error.message}")
     if isinstance(content, dict):
         for candidate in (content, *content.values()):
             if isinstance(candidate, dict) and isinstance(candidate.get("choices"), list) and candidate["choices"]:
                 return candidate
     if is_error(content):
         return from_body(content, provider=provider, profile=profile)
-    return ApiError.upstream(f"{provider} sent an answer without choices.", code="upstream_invalid")
+    return ApiError.upstream(f"The provider {provider} sent an answer without choices.", code="upstream_invalid")

@@ -22,7 +22,7 @@ HANDED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|x-request-id|x-ratelim
 """Headers of the provider's answer that the client gets."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # and not frozen: contextlib sets __traceback__ on what passes through
 class ApiError(Exception):
     """An error as the client will read it: an HTTP status and OpenAI's envelope, or the end of a stream."""
 
@@ -202,6 +202,8 @@ _BILLING = re.compile(
     r"|out of credits|Arrearage|recharge|\bcredits? (are|is) (depleted|exhausted)",
     re.I,
 )
+_SOON = re.compile(r"per (minute|second|day)|retry in|try again in", re.I)
+"""A quota that fills up again: Gemini's words for a rate limit are those for an empty account."""
 _FILTER = re.compile(r"content_filter|content_policy|data_inspection_failed|inappropriate content|sensitive", re.I)
 _NO_MODEL = re.compile(
     r"model[_ ]not[_ ]found|no such model|unknown model|model .{0,80}(does not|doesn't|not) exist", re.I
@@ -212,42 +214,45 @@ def _classify(status: int, said: _Said, provider: str, profile: Profile, *, empt
     """The status, code and words for the client. The order matters: a full context comes as 400, 413, 429 and 500."""
     everything = f"{said.code} {said.type} {said.message}"
     told = said.message or f"HTTP {status} without a message"
+    who = f"The provider {provider}"
     param = said.param or None
     if _is_overflow(status, everything, profile, empty=empty):
-        message = f"The conversation is longer than the model at {provider} can read: {told}"
+        message = f"The conversation is longer than the model at the provider {provider} can read: {told}"
         return ApiError(400, message, "context_length_exceeded", param="input")
-    if status == 402 or _BILLING.search(everything):
-        message = f"The account at {provider} has no quota or credit left: {told}"
+    if status == 402 or (_BILLING.search(everything) and not (status == 429 and _SOON.search(everything))):
+        message = f"The account at the provider {provider} has no quota or credit left: {told}"
         return ApiError(429, message, "insufficient_quota", "insufficient_quota", headers={"x-should-retry": "false"})
     if status in (400, 403, 422, 502) and _FILTER.search(f"{said.code} {said.type}"):
-        return ApiError(400, f"{provider} refused the content: {told}", "content_filter")
+        return ApiError(400, f"{who} refused the content: {told}", "content_filter")
     if status == 404 or _NO_MODEL.search(everything):
         return _not_found(said, told, provider)
     match status:
         case 400 | 422:
-            return ApiError(400, f"{provider} refused the request: {told}", said.code or "invalid_value", param=param)
+            return ApiError(400, f"{who} refused the request: {told}", said.code or "invalid_value", param=param)
         case 401:
-            message = f"{provider} refused the key that is configured for it: {told}"
+            message = (
+                f"{who} refused the key that the bridge has for it: {told}. Correct the key where the bridge runs."
+            )
             return ApiError(401, message, "invalid_api_key", "authentication_error")
         case 403:
-            return ApiError(403, f"{provider} denied access: {told}", said.code or "forbidden", "permission_error")
+            return ApiError(403, f"{who} denied access: {told}", said.code or "forbidden", "permission_error")
         case 413:
-            return ApiError(413, f"The request is too large for {provider}: {told}", "request_too_large")
+            return ApiError(413, f"The request is too large for the provider {provider}: {told}", "request_too_large")
         case 429:
-            message = f"{provider} limits the rate of requests: {told}"
+            message = f"{who} limits the rate of requests: {told}"
             return ApiError(
                 429, message, "rate_limit_exceeded", "rate_limit_error", headers={"retry-after": RETRY_AFTER_S}
             )
         case 408 | 409 | 425:
-            return ApiError(status, f"{provider}: {told}", said.code or "server_error", "server_error")
+            return ApiError(status, f"{who} says: {told}", said.code or "server_error", "server_error")
         case 503 | 529:
-            return ApiError.upstream(f"{provider} is overloaded or down: {told}", status=503)
+            return ApiError.upstream(f"{who} is overloaded or down: {told}", status=503)
         case 504:
-            return ApiError.upstream(f"{provider} took too long: {told}", status=504)
+            return ApiError.upstream(f"{who} took too long: {told}", status=504)
         case _ if status >= 500:
-            return ApiError.upstream(f"{provider} failed (HTTP {status}): {told}", code="server_error")
+            return ApiError.upstream(f"{who} failed (HTTP {status}): {told}", code="server_error")
         case _:
-            message = f"{provider} answered with HTTP {status}, which is no answer to a chat request: {told}"
+            message = f"{who} answered with HTTP {status}, which is no answer to a chat request: {told}"
             return ApiError.upstream(message, code="upstream_invalid")
 
 
@@ -263,7 +268,9 @@ def _is_overflow(status: int, text: str, profile: Profile, *, empty: bool) -> bo
 
 def _not_found(said: _Said, told: str, provider: str) -> ApiError:
     if "model" in f"{said.code} {said.message}".lower():
-        message = f"{provider} does not have the model: {told}. Change the model under `models:` in bridge.yaml."
+        message = (
+            f"The provider {provider} does not have the model: {told}. Change the model under `models:` in bridge.yaml."
+        )
         return ApiError(404, message, "model_not_found", param="model")
-    message = f"{provider} has no such endpoint: {told}. Check `base_url` of this provider in bridge.yaml."
+    message = f"The provider {provider} has no such endpoint: {told}. Check `base_url` of this provider in bridge.yaml."
     return ApiError(404, message, "upstream_not_found")

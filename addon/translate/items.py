@@ -296,9 +296,10 @@ class FunctionCallState(CallState):
 
     def close(self, ending: Ending, emit: Emit, announce: Callable[[], int]) -> Status | None:
         if not self.arguments().strip():
-            if ending != "completed":
+            if ending == "completed":
+                self.write(Write("arguments", "{}"), emit, announce)
+            elif self.position is None:
                 return None
-            self.write(Write("arguments", "{}"), emit, announce)
         emit(
             "response.function_call_arguments.done",
             item_id=self.id,

@@ -175,12 +175,11 @@ class ResponseBuilder:
 
     def complete(self, usage: Totals | None) -> None:
         """The model came to its end. A call that turns out to be cut off makes the response incomplete all the same."""
-        self._end("completed", usage)
+        self._end("completed", usage, None)
 
     def incomplete(self, reason: IncompleteReason, usage: Totals | None) -> None:
         """The model was stopped before its end."""
-        self._incomplete = reason
-        self._end("incomplete", usage)
+        self._end("incomplete", usage, reason)
 
     def fail(self, error: ApiError, usage: Totals | None = None) -> None:
         """The answer broke off. What was announced is closed, what was said is kept."""
@@ -195,14 +194,17 @@ class ResponseBuilder:
         self._emit("error", code=error.code, message=error.message, param=error.param, error=nested)
         self._emit("response.failed", response=self.response)
 
-    def _end(self, status: Literal["completed", "incomplete"], usage: Totals | None) -> None:
+    def _end(
+        self, status: Literal["completed", "incomplete"], usage: Totals | None, reason: IncompleteReason | None
+    ) -> None:
         if self.ended:
             return
         self.start()
         self._close_all(status)
         if self._truncated_call and status == "completed":
-            status, self._incomplete = "incomplete", "max_output_tokens"
+            status, reason = "incomplete", "max_output_tokens"
         self._status = status
+        self._incomplete = reason
         self._usage = to_usage(usage)
         if status == "completed":
             self._completed_at = int(self._now())

@@ -294,7 +294,7 @@ class StreamConverter:
         self._end_with(from_body(content, provider=self._provider, profile=self._profile))
 
     def _fail(self, what: str, code: str) -> None:
-        self._end_with(ApiError.upstream(f"{self._provider} {what}.", code=code))
+        self._end_with(ApiError.upstream(f"The provider {self._provider} {what}.", code=code))
 
     def _end_with(self, error: ApiError) -> None:
         self._flush_text()
@@ -366,8 +366,8 @@ def _citations(annotations: Sequence[JsonObject]) -> Iterator[JsonObject]:
                 "type": "url_citation",
                 "url": url,
                 "title": title if isinstance(title, str) else "",
-                "start_index": start if isinstance(start, int) else 0,
-                "end_index": end if isinstance(end, int) else 0,
+                "start_index": start if _is_integer(start) else 0,
+                "end_index": end if _is_integer(end) else 0,
             }
 
 
@@ -391,7 +391,11 @@ def _token(entry: JsonObject) -> JsonObject:
 
 
 def _are_octets(value: Json) -> bool:
-    return isinstance(value, list) and all(type(octet) is int for octet in value)
+    return isinstance(value, list) and all(map(_is_integer, value))
+
+
+def _is_integer(value: Json) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: Json) -> bool:

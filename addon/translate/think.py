@@ -21,6 +21,7 @@ class ThinkSplitter:
         self._tags = tags
         self._pending = ""
         self._closing = ""
+        self._begun = False
         self._decided = not tags
 
     def feed(self, text: str) -> Iterator[Piece]:
@@ -47,11 +48,14 @@ class ThinkSplitter:
         for opening, closing in self._tags:
             if start.startswith(opening):
                 self._decided, self._closing = True, closing
-                self._pending = start.removeprefix(opening).removeprefix("\n")
+                self._pending = start.removeprefix(opening)
                 return
         self._decided = bool(start) and not any(opening.startswith(start) for opening, _ in self._tags)
 
     def _inside(self) -> Iterator[Piece]:
+        if not self._begun and self._pending:
+            self._begun = True
+            self._pending = self._pending.removeprefix("\n")
         thought, closing, rest = self._pending.partition(self._closing)
         if closing:
             self._closing = ""

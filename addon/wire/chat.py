@@ -311,6 +311,8 @@ def _object(value: Json) -> JsonObject:
 
 
 def _objects(value: Json) -> list[JsonObject]:
+    if not value:
+        return []
     return [entry for entry in _entries(value) if isinstance(entry, dict)]
 
 

@@ -141,9 +141,9 @@ class _Zstd(_Stage):
         self._started = False
 
     def push(self, data: bytes) -> Iterator[bytes]:
-        # A kilobyte of zstd can make megabytes, but no more: small bites keep each portion bounded.
-        for start in range(0, len(data), 1024):
-            bite = data[start : start + 1024]
+        # Four bytes of zstd make 128 KiB at most: small bites keep each portion within a few megabytes.
+        for start in range(0, len(data), 128):
+            bite = data[start : start + 128]
             while bite:
                 if self._decompress.eof:  # frames may follow each other
                     self._decompress = zstandard.ZstdDecompressor().decompressobj(write_size=STEP)

@@ -9,14 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 
 from addon.wire.json import Json, JsonError, JsonObject, dumps, loads
 
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
 
-class Wire(BaseModel):
+
+class _ByClass(ModelMetaclass):
+    """isinstance by inheritance alone. pydantic's own asks for ABC registrations as well, and in a long history that is
+    a large part of what each `match` on an item or a part costs."""
+
+    __instancecheck__ = type.__instancecheck__  # type: ignore[assignment]
+
+
+class Wire(BaseModel, metaclass=_ByClass):
     """A value from a stranger: unknown keys are kept, so that they can be reported."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True, allow_inf_nan=False)
@@ -98,7 +110,7 @@ class EncryptedPart(Wire):
 
 
 class UnknownPart(Wire):
-    type: str = ""
+    type: Text = ""
 
 
 _PART_TYPES = frozenset(
@@ -108,10 +120,11 @@ _PART_TYPES = frozenset(
     }
 )  # fmt: skip
 _TEXT_TYPES = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
+_part_type = _kind_of(_PART_TYPES, "unknown")
 
 
 def _part_kind(value: Any) -> str | None:
-    kind = _kind_of(_PART_TYPES, "unknown")(value)
+    kind = _part_type(value)
     return "text" if kind in _TEXT_TYPES else kind
 
 
@@ -184,7 +197,7 @@ class ToolSearchTool(Wire):
 class OtherTool(Wire):
     """Hosted tools, and whatever came after this was written."""
 
-    type: str = ""
+    type: Text = ""
     name: str | None = None
 
 
@@ -205,7 +218,7 @@ Tool = Annotated[
 class ChosenTool(Wire):
     """One entry of `allowed_tools.tools`, or a tool_choice that names a tool."""
 
-    type: str = ""
+    type: Text = ""
     name: str | None = None
     namespace: str | None = None
     mode: str | None = None
@@ -224,7 +237,7 @@ ToolChoice = Annotated[
 class Message(Wire):
     """A message of the user, the developer, the system or, from an earlier answer, the assistant."""
 
-    type: Literal["message"] = "message"
+    type: Annotated[Literal["message"], BeforeValidator(lambda value: value or "message")] = "message"
     role: str
     content: Content = ""
     id: str | None = None
@@ -298,7 +311,9 @@ class Reasoning(Wire):
 class ItemReference(Wire):
     """An item the client has seen in an earlier answer, by id."""
 
-    type: Literal["item_reference"] = "item_reference"
+    type: Annotated[Literal["item_reference"], BeforeValidator(lambda value: value or "item_reference")] = (
+        "item_reference"
+    )
     id: str
 
 
@@ -320,7 +335,7 @@ class AgentMessage(Wire):
 class UnknownItem(Wire):
     """An item of a type this version does not convert."""
 
-    type: str = ""
+    type: Text = ""
     id: str | None = None
 
 
@@ -331,6 +346,8 @@ _ITEM_TYPES = frozenset(
     }
 )  # fmt: skip
 
+_item_type = _kind_of(_ITEM_TYPES, "unknown")
+
 
 def _item_kind(value: Any) -> str | None:
     """Without `type`: a role makes it a message, an id alone a reference (the SDK's shorthands)."""
@@ -338,7 +355,7 @@ def _item_kind(value: Any) -> str | None:
         if "role" in value:
             return "message"
         return "item_reference" if "id" in value else None
-    return _kind_of(_ITEM_TYPES, "unknown")(value)
+    return _item_type(value)
 
 
 Item = Annotated[

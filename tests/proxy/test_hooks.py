@@ -75,10 +75,23 @@ def test_options_of_the_user_are_left_alone(config: Path, mitmproxy: taddons.con
     assert mitmproxy.options.allow_hosts == ["mine"]
 
 
-def test_a_faulty_configuration_stops_the_start(config: Path, mitmproxy: taddons.context) -> None:
+def test_a_faulty_configuration_is_told_at_the_start(
+    config: Path, mitmproxy: taddons.context, caplog: pytest.LogCaptureFixture
+) -> None:
     config.write_text("provders: {}")
-    with pytest.raises(exceptions.OptionsError, match="provders"):
-        configured(mitmproxy)
+    bridge = configured(mitmproxy)
+    assert [record.levelname for record in caplog.records] == ["ERROR"], "which makes mitmproxy end"
+    assert "provders" in caplog.text
+    nextlayer = NextLayer(connection(mitmproxy, "api.openai.com"))
+    bridge.next_layer(nextlayer)
+    assert isinstance(nextlayer.layer, BridgeLayer), "where mitmproxy goes on all the same, calls get an error"
+
+
+def test_a_faulty_option_leaves_the_configuration_as_it_was(config: Path, mitmproxy: taddons.context) -> None:
+    configured(mitmproxy)
+    with pytest.raises(exceptions.OptionsError, match="The configuration before holds"):
+        mitmproxy.options.update(bridge_config="/nowhere/bridge.yaml")
+    assert mitmproxy.options.bridge_config == ""
 
 
 def test_the_guard_stands_beside_the_script(config: Path, mitmproxy: taddons.context) -> None:

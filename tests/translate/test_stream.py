@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from openai import APIError
 
 from addon.providers.platforms import platform_named, resolve
 from addon.providers.profile import Profile
 from addon.translate.errors import ApiError
 from addon.translate.output import CalledTool
-from tests.sdk_models import accumulate
+from tests.sdk_models import accumulate, retrieve
 from tests.translate.answers import DONE, Answer, answer_to, call, chunk, completion, data, request, text
 
 HELLO = text("Hel") + text("lo") + chunk({}, "stop")
@@ -76,8 +77,8 @@ FRAMING = [
         "failed",
         profile={"missing_finish": "fail"},
     ),
-    Case("A6-nothing", b"", [], "failed", message="acme sent an empty answer"),
-    Case("A6-blank-lines", b"\n\n", [], "failed", message="acme sent an empty answer"),
+    Case("A6-nothing", b"", [], "failed", message="The provider acme sent an empty answer"),
+    Case("A6-blank-lines", b"\n\n", [], "failed", message="The provider acme sent an empty answer"),
     Case("A6-only-comments", b": hi\n\n", [], "failed", message="without saying anything"),
     Case("A7-done-twice", HELLO + DONE + DONE, SAID_HELLO),
     Case("A7-data-after-done", HELLO + DONE + text("more"), SAID_HELLO),
@@ -361,6 +362,12 @@ CALLS = [
         "C14-length",
         call(id="a", name="f", arguments='{"a') + chunk({}, "length"),
         [("call", "f", '{"a', "incomplete")],
+        "incomplete: max_output_tokens",
+    ),
+    Case(
+        "C14-length-in-blanks",
+        call(id="a", name="f", arguments=" ") + chunk({}, "length"),
+        [("call", "f", " ", "incomplete")],
         "incomplete: max_output_tokens",
     ),
     Case(
@@ -733,6 +740,26 @@ def test_the_sdk_accumulates_it(case: Case) -> None:
     assert [item.id for item in final.response.output] == [item["id"] for item in answer.response["output"]]
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.status == "failed"], ids=lambda case: case.id)
+def test_the_sdk_raises_the_error(case: Case) -> None:
+    answer = get(case, [case.body])
+
+    with pytest.raises(APIError) as raised:
+        accumulate(answer.sse())
+
+    assert raised.value.code == answer.response["error"]["code"]
+    assert raised.value.message == answer.response["error"]["message"]
+
+
+def test_the_sdk_reads_the_whole_answer() -> None:
+    answer = answer_to([completion({"content": "Hello", "reasoning": "Hm."}, usage=usage(3, 2))])
+
+    response = retrieve(json.dumps(answer.response).encode())
+
+    assert (response.output_text, response.status) == ("Hello", "completed")
+    assert json.loads(response.model_dump_json(exclude_unset=True)) == answer.response
+
+
 # --- usage ------------------------------------------------------------------------------------------------------------
 
 
@@ -803,7 +830,8 @@ def counts(answer: Answer) -> tuple[int, ...]:
         ),
         pytest.param(chunk({}, "stop", usage(-1, 2.0)), (0, 0, 0, 2, 0), id="F-odd-numbers"),
         pytest.param(
-            b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":NaN,"completion_tokens":1e999}}\n\n',
+            b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}],'
+            b'"usage":{"prompt_tokens":NaN,"completion_tokens":1e999}}\n\n',
             (0, 0, 0, 0, 0),
             id="F-no-numbers",
         ),
@@ -874,7 +902,7 @@ def test_citations() -> None:
         "type": "url_citation",
         "url_citation": {"url": "http://a", "title": "A", "start_index": 1, "end_index": 2},
     }
-    flat = {"type": "url_citation", "url": "http://b"}
+    flat = {"type": "url_citation", "url": "http://b", "title": None, "start_index": True, "end_index": "2"}
 
     answer = answer_to([text("Hello"), chunk({"annotations": [nested, flat, {"type": "other"}]}, "stop")])
 
@@ -929,7 +957,8 @@ def test_odd_logprobs(entry: dict[str, object]) -> None:
 
 
 def test_logprobs_that_are_not_numbers() -> None:
-    body = b'data: {"choices":[{"delta":{"content":"x"},"logprobs":{"content":[{"token":"x","logprob":-Infinity},{"logprob":-1e999}]}}]}\n\n'
+    logprobs = b'{"content":[{"token":"x","logprob":-Infinity},{"logprob":-1e999}]}'
+    body = b'data: {"choices":[{"delta":{"content":"x"},"logprobs":' + logprobs + b"}]}\n\n"
 
     assert answer_to([body, chunk({}, "stop")], logprobs=True).output == [("text", "x")]
 
