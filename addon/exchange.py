@@ -123,10 +123,55 @@ class Record:
 
 
 class Exchange(ABC):
-    """One call while it is served. Subclasses say what a provider's success means to the client.
+    """One call of a client while it is served.
 
     The methods return the actions that follow, in order; after an `End` or an `Answer` there are none.
     """
+
+    record: Record
+    """What is told of the call itself."""
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """What is told of each provider's call that was made for it, in their order."""
+        return (self.record,)
+
+    @property
+    @abstractmethod
+    def over(self) -> bool:
+        """The client has all of its answer, or has gone."""
+
+    @abstractmethod
+    def begin(self) -> list[Action]:
+        """The first attempt."""
+
+    @abstractmethod
+    def upstream_head(self, status: int, headers: Mapping[str, str]) -> list[Action]:
+        """The provider's status line and headers."""
+
+    @abstractmethod
+    def upstream_data(self, data: bytes) -> list[Action]:
+        """A portion of the provider's body."""
+
+    @abstractmethod
+    def upstream_end(self) -> list[Action]:
+        """The provider's body is complete."""
+
+    @abstractmethod
+    def upstream_lost(self, message: str) -> list[Action]:
+        """The provider could not be reached, or the connection to it broke."""
+
+    @abstractmethod
+    def client_gone(self) -> None:
+        """Nobody listens any more."""
+
+    @abstractmethod
+    def crashed(self, *, begun: bool) -> list[Action]:
+        """The bridge itself has failed over this call. `begun`: the client has the beginning of an answer."""
+
+
+class SingleExchange(Exchange):
+    """An exchange of one provider's call. Subclasses say what that provider's success means to the client."""
 
     def __init__(
         self,
@@ -159,7 +204,6 @@ class Exchange(ABC):
         return self._over
 
     def begin(self) -> list[Action]:
-        """The first attempt."""
         headers = {
             "content-type": "application/json",
             "accept": "text/event-stream" if self._stream_upstream else "application/json",
@@ -178,7 +222,6 @@ class Exchange(ABC):
         return [attempt]
 
     def upstream_head(self, status: int, headers: Mapping[str, str]) -> list[Action]:
-        """The provider's status line and headers."""
         self._client_headers.update(to_headers(headers))
         if not 200 <= status < 300:
             self._failure = (status, headers)
@@ -189,7 +232,6 @@ class Exchange(ABC):
         return []
 
     def upstream_data(self, data: bytes) -> list[Action]:
-        """A portion of the provider's body."""
         if self._over or self._decoder is None:
             return []
         try:
@@ -202,7 +244,6 @@ class Exchange(ABC):
         return self._feed(plain) if plain else []
 
     def upstream_end(self) -> list[Action]:
-        """The provider's body is complete."""
         if self._over:
             return []
         if self._failure is not None:
@@ -213,7 +254,6 @@ class Exchange(ABC):
         return self._finish()
 
     def upstream_lost(self, message: str) -> list[Action]:
-        """The provider could not be reached, or the connection to it broke."""
         if self._over:
             return []
         host = urlsplit(self._target.url).netloc.rpartition("@")[2]
@@ -221,12 +261,10 @@ class Exchange(ABC):
         return self._lost(ApiError.upstream(f"{what} Is it running, and is its base_url right?"))
 
     def client_gone(self) -> None:
-        """Nobody listens any more."""
         if not self._over:
             self._close(outcome="client gone")
 
     def crashed(self, *, begun: bool) -> list[Action]:
-        """The bridge itself has failed over this call. `begun`: the client has the beginning of an answer."""
         message = "The bridge failed while it served this call; its log says why. This is a bug of the bridge."
         error = ApiError.bridge(message, code="bridge_error")
         if not begun:
@@ -291,7 +329,7 @@ def _plainly(message: str) -> str:
     return next((plain for pattern, plain in _PLAIN if pattern.search(message)), message.rstrip("."))
 
 
-class ResponsesExchange(Exchange):
+class ResponsesExchange(SingleExchange):
     """POST /v1/responses by way of chat/completions."""
 
     def __init__(
@@ -358,7 +396,7 @@ class ResponsesExchange(Exchange):
         self._remember(response["output"])
 
 
-class ChatExchange(Exchange):
+class ChatExchange(SingleExchange):
     """POST /v1/chat/completions: the provider's answer goes to the client as it comes."""
 
     def __init__(

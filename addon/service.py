@@ -8,22 +8,22 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from addon import endpoints
+from addon.calls import Calls, Place, Vision
 from addon.config import Config, ConfigError, LiveConfig
-from addon.exchange import Answer, ChatExchange, ClientCall, Exchange, Record, ResponsesExchange
+from addon.exchange import Answer, ChatExchange, ClientCall, Exchange, Record
 from addon.observe.redact import Redactor
 from addon.routing import Router, RoutingError, Target, UnknownModel
-from addon.store.recent import RecentItems
+from addon.store.secret import StateError
 from addon.translate.errors import ApiError
+from addon.translate.hosted import HostedPolicy
+from addon.translate.images import images_in
 from addon.translate.notes import Notes
-from addon.translate.output import ResponseBuilder
 from addon.translate.passthrough import fit
-from addon.translate.reasoning import Sealed, seal
-from addon.translate.request import to_chat
-from addon.translate.stream import StreamConverter
 from addon.wire.encoding import BadEncoding, TooLarge, UnknownEncoding, decode
 from addon.wire.json import JsonError, JsonObject, loads
 from addon.wire.responses import InvalidRequest, ResponsesRequest, read_request
@@ -46,13 +46,16 @@ class Service:
     Args:
         live: the configuration; looked at anew for every call.
         ids, now: sources of new ids and of the time (seconds since the epoch).
+        state_key: signs what clients keep for us; raises StateError where it cannot be had.
     """
 
-    def __init__(self, live: LiveConfig, *, ids: NewId, now: Callable[[], float]) -> None:
+    def __init__(
+        self, live: LiveConfig, *, ids: NewId, now: Callable[[], float], state_key: Callable[[], bytes]
+    ) -> None:
         self._live = live
         self._ids = ids
         self._now = now
-        self._recent = RecentItems()
+        self._calls = Calls(ids=ids, now=now, state_key=state_key)
         self._generation = -1
         self._router: Router | None = None
         self._redactor = Redactor()
@@ -96,6 +99,8 @@ class Service:
         except ConfigError as error:
             message = f"The bridge has no valid configuration, so it serves nothing. {error}"
             plan = Answer.error(ApiError.bridge(self.hide(message), code="bridge_misconfigured", status=503))
+        except StateError as error:
+            plan = Answer.error(ApiError.bridge(str(error), code="state_unavailable", status=503))
         except RoutingError as error:
             plan = Answer.error(_routing(error))
         except Exception:
@@ -116,8 +121,9 @@ class Service:
         return self._redactor.redact(text)
 
     def report(self, exchange: Exchange) -> None:
-        """The log line of an exchange that is over."""
-        logger.info("%s", self.hide(_line(exchange.record)))
+        """The log lines of an exchange that is over: one for each provider's call."""
+        for record in exchange.records:
+            logger.info("%s", self.hide(_line(record)))
 
     # --- which endpoint
 
@@ -134,6 +140,9 @@ class Service:
             case "POST", "/responses":
                 self._admit(call, config)
                 return self._responses(call, config)
+            case "POST", "/responses/compact":
+                self._admit(call, config)
+                return self._compact(call, config)
             case "POST", "/chat/completions":
                 self._admit(call, config)
                 return self._chat(call, config)
@@ -161,45 +170,45 @@ class Service:
     # --- the two that need a provider
 
     def _responses(self, call: ClientCall, config: Config) -> Exchange:
+        request = self._request(call, config)
+        return self._calls.respond(request, self._place(request, call, config))
+
+    def _compact(self, call: ClientCall, config: Config) -> Exchange:
+        request = self._request(call, config)
+        return self._calls.compact(request, self._place(request, call, config))
+
+    def _request(self, call: ClientCall, config: Config) -> ResponsesRequest:
         try:
-            request = read_request(_decoded(call, config))
+            return read_request(_decoded(call, config))
         except InvalidRequest as error:
             raise ApiError.bad_request(str(error), param=error.param) from None
+
+    def _place(self, request: ResponsesRequest, call: ClientCall, config: Config) -> Place:
         target = self._target(request.model)
-        notes = Notes()
-        caller = _caller(call)
-        origin = f"{target.provider}/{target.model}"
-        chat = to_chat(
-            request,
-            target.profile,
-            model=target.model,
-            origin=origin,
-            lookup=lambda item_id: self._recent.get(caller, item_id),
-            notes=notes,
-        )
-        builder = ResponseBuilder(request, ids=self._ids, now=self._now, seal=_sealer(origin))
-        converter = StreamConverter(
-            builder,
-            target.profile,
-            chat.tools,
-            provider=target.provider,
-            notes=notes,
-            logprobs=_wants_logprobs(request),
+        compactor = config.compaction.model
+        place = Place(
+            target=target,
+            compactor=self._target(compactor) if compactor is not None else target,
+            caller=_caller(call),
             hide=self.hide,
+            hosted=HostedPolicy(dict(config.hosted_tools.items())),
+            check_grammars=config.check_grammars,
         )
-        return ResponsesExchange(
-            target,
-            chat.body,
-            stream=chat.stream,
-            client_stream=bool(request.stream),
-            builder=builder,
-            converter=converter,
-            remember=lambda items: self._recent.add(caller, items),
-            record=Record("responses", request.model or "", origin, notes=notes),
-            request_id=self._ids("req"),
-            now=self._now,
-            hide=self.hide,
-        )
+        return self._seeing(place, request, config)
+
+    def _seeing(self, place: Place, request: ResponsesRequest, config: Config) -> Place:
+        """The place with the model that describes images, if there are any for a model that takes none.
+
+        That such a model is configured and cannot be called is no reason to refuse the call.
+        """
+        name = config.vision.model
+        blind = "none" in (place.target.profile.image_url, place.compactor.profile.image_url)
+        if name is None or not blind or not images_in(request.items()):
+            return place
+        try:
+            return replace(place, vision=Vision(name, self._target(name), config.vision.per_call))
+        except RoutingError as error:
+            return place.losing(str(error))
 
     def _chat(self, call: ClientCall, config: Config) -> Exchange:
         body = _json_object(_decoded(call, config))
@@ -219,7 +228,11 @@ class Service:
 
     def _target(self, model: str | None) -> Target:
         if not model:
-            raise ApiError.bad_request("The request names no model. Send the name of one in `model`.", param="model", code="missing_required_parameter")
+            raise ApiError.bad_request(
+                "The request names no model. Send the name of one in `model`.",
+                param="model",
+                code="missing_required_parameter",
+            )
         return self._routes().route(model).targets[0]
 
     def _routes(self) -> Router:
@@ -281,17 +294,6 @@ def _caller(call: ClientCall) -> str:
     """Whose items these are: a hash of the key and project the client presents, never the key."""
     parts = (call.headers.get(name, "") for name in ("authorization", "openai-organization", "openai-project"))
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _sealer(origin: str) -> Callable[..., str | None]:
-    def sealed(text: str, details: list[JsonObject], /) -> str | None:
-        return seal(Sealed(text=text, details=tuple(details), origin=origin)) if text or details else None
-
-    return sealed
-
-
-def _wants_logprobs(request: ResponsesRequest) -> bool:
-    return request.includes("message.output_text.logprobs") or bool(request.top_logprobs)
 
 
 def _routing(error: RoutingError) -> ApiError:

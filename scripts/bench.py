@@ -152,7 +152,8 @@ class Bench:
         """Let the provider answer with that many events: towards the bare proxy, with what the bridge makes of them."""
         self._provider.chat = chat_answer(events)
         (mine,) = [proxy for proxy in proxies if proxy.name == "bridge"]
-        _, (heard,) = await self._calls(mine, small_call(), 1, warm_up=False)
+        async with Client(mine, self._provider) as client:
+            heard = await client.call(small_call())
         if len(heard.portions) != events:
             raise RuntimeError(f"the bridge made {len(heard.portions)} portions of {events}")
         self._provider.responses = heard.portions
@@ -161,10 +162,13 @@ class Bench:
         """CPU seconds of `count` calls on one connection that is open, and what was heard."""
         async with Client(proxy, self._provider) as client:
             if warm_up:
-                self._check(await client.call(body))
+                await client.call(body)
             before = proxy.cpu_s()
             heard = [await client.call(body) for _ in range(count)]
-            return proxy.cpu_s() - before, heard
+            cpu = proxy.cpu_s() - before
+        for answer in heard:
+            self._check(answer)
+        return cpu, heard
 
     async def _connections(self, proxy: Proxy) -> float:
         """CPU seconds per connection."""

@@ -62,7 +62,12 @@ def _joined(portions: Sequence[bytes]) -> list[bytes]:
 def _service() -> Service:
     config = load_config(None, {}, {"base_url": "http://127.0.0.1:9/v1", "model": "bench"})
     numbers = itertools.count()
-    return Service(LiveConfig(lambda: config), ids=lambda prefix: f"{prefix}_{next(numbers):032x}", now=time.time)
+    return Service(
+        LiveConfig(lambda: config),
+        ids=lambda prefix: f"{prefix}_{next(numbers):032x}",
+        now=time.time,
+        state_key=lambda: bytes(32),
+    )
 
 
 def _begin(service: Service, body: bytes) -> Exchange:

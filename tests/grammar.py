@@ -56,6 +56,9 @@ CHANGING_KEYS = frozenset({"status", "output", "usage", "error", "incomplete_det
 TERMINALS = ("response.completed", "response.incomplete", "response.failed")
 
 
+CUT = ("response.incomplete", "response.failed")
+
+
 def check_stream(events: Sequence[Event]) -> None:
     """Raise AssertionError, naming the event and the rule, unless `events` is one whole and correct stream."""
     for position, event in enumerate(events):
@@ -180,7 +183,7 @@ class _Stream:
         at = response["completed_at"]
         self._require(type(at) is int and at >= response["created_at"], f"completed_at is {at!r}")
         for item in self._output:
-            self._same(f"status of {item['id']} in a completed response", item["status"], "completed")
+            self._same(f"status of {item['id']} in a completed response", item.get("status", "completed"), "completed")
 
     def _usage(self, usage: Mapping[str, Any]) -> None:
         self._require(isinstance(usage, dict), f"usage is {usage!r}")
@@ -208,9 +211,15 @@ class _Stream:
         self._require(isinstance(blank.get("id"), str) and bool(blank["id"]), f"the item has no id: {blank}")
         self._require(blank["id"] not in self._item_ids, f"the item id {blank['id']} is used twice")
         self._item_ids.add(blank["id"])
+        if blank["type"] == "compaction":
+            self._compaction(blank, index)
+            return
         self._same(f"status of {blank['id']} when added", blank.get("status"), "in_progress")
         where = {"item_id": blank["id"], "output_index": index}
         built = self._inside(blank, where)
+        if built is None:
+            self._require(self._at(*CUT, "error"), f"the call {blank['id']} was left open, and the stream went on")
+            return
         done = self._next("response.output_item.done", "output_index", "item")
         self._same("output_index of the item's done", done["output_index"], index)
         item = done["item"]
@@ -218,10 +227,19 @@ class _Stream:
         self._same(f"{blank['id']} as done", {**item, "status": None}, {**built, "status": None})
         self._output.append(item)
 
-    def _inside(self, blank: Mapping[str, Any], where: Mapping[str, Any]) -> dict[str, Any]:
+    def _compaction(self, blank: Mapping[str, Any], index: int) -> None:
+        """The one item without a status."""
+        self._same("the added compaction", blank, {"id": blank["id"], "type": "compaction", "encrypted_content": ""})
+        self._located("response.compaction.compacting", {"item_id": blank["id"], "output_index": index})
+        item = self._located("response.output_item.done", {"output_index": index}, "item")["item"]
+        self._require(bool(item["encrypted_content"]), "an empty compaction")
+        self._same("the compaction as done", {**item, "encrypted_content": ""}, blank)
+        self._output.append(item)
+
+    def _inside(self, blank: Mapping[str, Any], where: Mapping[str, Any]) -> dict[str, Any] | None:
         """Read what comes between added and done.
 
-        Returns: the item as the events build it.
+        Returns: the item as the events build it; None if it is left open.
         """
         match blank.get("type"):
             case "message":
@@ -234,6 +252,12 @@ class _Stream:
                 return self._custom_call(blank, where)
             case "tool_search_call":
                 return self._tool_search(blank)
+            case "shell_call":
+                return self._told_whole(blank, "action", "environment")
+            case "local_shell_call":
+                return self._told_whole(blank, "action")
+            case "apply_patch_call":
+                return self._told_whole(blank, "operation")
             case other:
                 raise AssertionError(f"an item of the type {other!r}")
 
@@ -345,9 +369,12 @@ class _Stream:
         self._same("the name as done", done["name"], blank["name"])
         return {**blank, "arguments": text}
 
-    def _custom_call(self, blank: Mapping[str, Any], where: Mapping[str, Any]) -> dict[str, Any]:
+    def _custom_call(self, blank: Mapping[str, Any], where: Mapping[str, Any]) -> dict[str, Any] | None:
+        """None for one that was cut off: it has no done, since clients run what is done."""
         self._called(blank, "input", "")
         text = self._joined("response.custom_tool_call_input.delta", where)
+        if self._at(*CUT, "error"):
+            return None
         done = self._located("response.custom_tool_call_input.done", where, "input")
         self._same("the input as done", done["input"], text)
         return {**blank, "input": text}
@@ -366,6 +393,14 @@ class _Stream:
         arguments = upcoming.get("arguments")
         self._require(isinstance(arguments, dict), f"the arguments of a tool search are {arguments!r}")
         return {**blank, "arguments": arguments}
+
+    def _told_whole(self, blank: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+        """A call without events of its own: as it is added, so it is done, and never cut off."""
+        self._keys(blank, "call_id", *keys)
+        self._call_id(blank)
+        upcoming = self._events[self._position].get("item", {}) if self._at("response.output_item.done") else {}
+        self._same(f"status of {blank['id']} when done", upcoming.get("status"), "completed")
+        return dict(blank)
 
     def _call_id(self, blank: Mapping[str, Any]) -> None:
         call_id = blank["call_id"]

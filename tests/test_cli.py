@@ -138,7 +138,7 @@ def test_a_faulty_configuration_is_told_before_anything_starts(
 
 def test_a_faulty_file_is_told(nothing_configured: Path):
     (nothing_configured / "bridge.yaml").write_text("not: [even valid")
-    with pytest.raises(cli.CommandError, match="bridge.yaml"):
+    with pytest.raises(cli.CommandError, match=r"bridge\.yaml"):
         cli.configured({}, {})
 
 

@@ -15,7 +15,13 @@ from tests.translate.answers import answer_to, call, chunk, data, request, text
 
 Events = list[dict[str, Any]]
 
-TOOLS = {"patch": CalledTool("custom", "apply_patch", "ns"), "find": CalledTool("tool_search", "tool_search")}
+TOOLS = {
+    "patch": CalledTool("custom", "apply_patch", "ns"),
+    "find": CalledTool("tool_search", "tool_search"),
+    "shell": CalledTool("shell", "shell"),
+    "local": CalledTool("local_shell", "local_shell"),
+    "edit": CalledTool("apply_patch", "apply_patch"),
+}
 CITATION = {"type": "url_citation", "url_citation": {"url": "http://a", "title": "A", "start_index": 0, "end_index": 1}}
 LOGPROBS = {"content": [{"token": "H", "logprob": -1.5, "bytes": [72], "top_logprobs": []}]}
 BEGINNING = [
@@ -30,6 +36,9 @@ BEGINNING = [
     call(0, arguments=":1}"),
     call(1, id="b", name="patch", arguments='{"input":"x"}'),
     call(2, id="c", name="find", arguments='{"query":"q"}'),
+    call(3, id="h", name="shell", arguments='{"commands":["ls"],"timeout_ms":5}'),
+    call(4, id="l", name="local", arguments='{"command":["ls"],"env":{"A":"1"}}'),
+    call(5, id="p", name="edit", arguments='{"operation":{"type":"create_file","path":"a","diff":"+x"}}'),
 ]
 USAGE = {"prompt_tokens": 9, "completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 2}}
 
@@ -41,7 +50,7 @@ def stream(*end: bytes, **asked: object) -> Events:
 STREAMS = {
     "completed": stream(chunk({}, "tool_calls", USAGE)),
     "summary": stream(chunk({}, "tool_calls", USAGE), reasoning={"summary": "auto"}),
-    "incomplete": stream(call(3, id="d", name="f", arguments='{"'), chunk({}, "length", USAGE)),
+    "incomplete": stream(call(6, id="d", name="f", arguments='{"'), chunk({}, "length", USAGE)),
     "failed": stream(data({"error": {"message": "No more"}})),
 }
 good = pytest.mark.parametrize("events", STREAMS.values(), ids=STREAMS)

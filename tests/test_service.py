@@ -31,7 +31,7 @@ def service(tmp_path: Path, text: str = CONFIG, env: Mapping[str, str] | None = 
     path.write_text(text)
     count = itertools.count()
     live = LiveConfig(lambda: load_config(path, env or {}), [path])
-    return Service(live, ids=lambda prefix: f"{prefix}_{next(count)}", now=lambda: 0.0)
+    return Service(live, ids=lambda prefix: f"{prefix}_{next(count)}", now=lambda: 0.0, state_key=lambda: b"k" * 32)
 
 
 def call(
@@ -205,7 +205,7 @@ def test_a_bug_is_answered_and_logged(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("addon.service.to_chat", broken)
+    monkeypatch.setattr("addon.calls.to_chat", broken)
     status, code, message = error_of(service(tmp_path).plan(call(body=HI)))
     assert (status, code) == (500, "bridge_error")
     assert "oops" not in message

@@ -1,6 +1,7 @@
 """File, environment and options, put together to the `Config` in force, with everything checked that can be."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
 
@@ -46,6 +47,7 @@ class _Loader:
         choice = self._choice(config)
         config = self._with_choice(config, choice) if choice else config
         config = self._with_platforms(self._with_models(config))
+        self._check_named_models(config)
         config = config.model_copy(
             update={"providers": {name: self._ready(config, name, item) for name, item in config.providers.items()}}
         )
@@ -177,6 +179,14 @@ class _Loader:
                         name,
                     )
         return config.model_copy(update={"providers": {**added, **config.providers}})
+
+    def _check_named_models(self, config: Config) -> None:
+        """The models that the bridge calls on its own account are served as any other."""
+        for section, model in (("compaction", config.compaction.model), ("vision", config.vision.model)):
+            if model is None or not config.models or any(fnmatchcase(model, name) for name in config.models):
+                continue
+            remedy = did_you_mean(model, tuple(config.models))
+            raise self._error(f"no entry of models serves the model {model}.{remedy}", section, "model")
 
     # Each provider
 

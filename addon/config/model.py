@@ -12,6 +12,7 @@ from urllib.parse import quote
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     Field,
     JsonValue,
     PrivateAttr,
@@ -86,6 +87,25 @@ QueryName: TypeAlias = Annotated[str, AfterValidator(_not_a_credential)]
 BasePath: TypeAlias = Annotated[str, AfterValidator(_base_path)]
 ProviderName: TypeAlias = Annotated[str, AfterValidator(_provider_name)]
 Secret: TypeAlias = Annotated[SecretStr, AfterValidator(_not_blank)]
+
+
+HostedTool: TypeAlias = Literal[
+    "web_search",
+    "file_search",
+    "code_interpreter",
+    "image_generation",
+    "mcp",
+    "computer",
+    "shell",
+    "programmatic_tool_calling",
+    "*",
+]
+HostedAction: TypeAlias = Literal["native", "drop", "error"]
+
+
+def _for_all(value: object) -> object:
+    """One word stands for all tools."""
+    return {"*": value} if isinstance(value, str) else value
 
 
 class Section(
@@ -205,6 +225,22 @@ class Clients(Section):
         return any(hmac.compare_digest(key.get_secret_value().encode(), given) for key in self.keys)
 
 
+class Compaction(Section):
+    """How long conversations are summarised when a client asks for it."""
+
+    model: str | None = None
+    """The model that writes the summaries, as a client would name it. Not given: the one that the client asks for."""
+
+
+class Vision(Section):
+    """What becomes of images when the routed model takes none."""
+
+    model: str | None = None
+    """The model that describes them in words, as a client would name it. Not given: a marker says one was left out."""
+    per_call: int = Field(default=8, gt=0)
+    """How many images are described before one call, the latest first; each takes a call of the vision model."""
+
+
 class Limits(Section):
     """What a client may ask of the bridge."""
 
@@ -243,6 +279,14 @@ class Config(Section):
     """Other paths on intercepted hosts: `block` answers 404, `forward` lets them through to the original host."""
     traces: Literal["drop", "forward"] = "drop"
     """Traces that agent SDKs upload, with prompts in them: `drop` accepts and forgets them, `forward` lets them out."""
+    hosted_tools: Annotated[Mapping[HostedTool, HostedAction], BeforeValidator(_for_all)] = {}
+    """Tools that run at OpenAI, by type; `*` is the rest: the provider's own (`native`), left out, or an error."""
+    check_grammars: bool = False
+    """Check inputs of custom tools against their grammars and send a wrong one back to the model once, unheard."""
+    compaction: Compaction = Compaction()
+    """How long conversations are summarised when a client asks for it."""
+    vision: Vision = Vision()
+    """What becomes of images when the routed model takes none."""
     limits: Limits = Limits()
     """What a client may ask of the bridge."""
 

@@ -169,6 +169,8 @@ def _explained(detail: "ErrorDetails", document: object) -> tuple[KeyPath, str]:
         return at, _PLAIN_WORDS["missing"]
     if detail["type"] == "extra_forbidden":
         return at, f"unknown key.{did_you_mean(str(at[-1]), _known_keys(at[:-1]))}"
+    if detail["type"] == "literal_error" and detail["loc"][-1] == "[key]":
+        return at, f"unknown key.{did_you_mean(str(at[-1]), _choices(detail))}"
     if value is None:
         return written, "is empty. Give it a value, or remove the key."
     return written, _in_words(detail, value)
@@ -176,12 +178,16 @@ def _explained(detail: "ErrorDetails", document: object) -> tuple[KeyPath, str]:
 
 def _in_words(detail: "ErrorDetails", value: object) -> str:
     if detail["type"] == "literal_error":
-        choices = re.findall(r"'([^']*)'", detail["msg"])
+        choices = _choices(detail)
         return f"must be {' or '.join(choices)}.{did_you_mean(str(value), choices, listed=False)}"
     if detail["type"] in _PLAIN_WORDS:
         return _PLAIN_WORDS[detail["type"]]
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{message}."
+
+
+def _choices(detail: "ErrorDetails") -> list[str]:
+    return re.findall(r"'([^']*)'", detail["msg"])
 
 
 def _as_written(document: object, at: KeyPath) -> tuple[KeyPath, object]:

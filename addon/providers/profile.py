@@ -249,6 +249,8 @@ class Profile(
     """What happens to `parallel_tool_calls`, which is only ever sent with tools."""
     strict_tools: Literal["send", "drop", "uniform"] = "drop"
     """A function's `strict`: `send`, `drop`, or give all functions the same value."""
+    custom_tools: Literal["function", "custom"] = "function"
+    """Custom (free text) tools: as a `function` with one string, or as chat's own `custom` tools, grammar included."""
     schema_flavor: Literal["none", "gemini", "mfjs", "grammar", "inline_defs"] = "none"
     """How JSON schemas are rewritten: not at all, or to the subset a provider understands."""
     tool_id: ToolIdRule = ToolIdRule()
@@ -257,6 +259,15 @@ class Profile(
     """Longest function name; a longer one is shortened with a hash and mapped back."""
     empty_arguments: str = "{}"
     """Arguments replayed for a call that had none."""
+
+    # web search
+
+    web_search: Fragment | None = None
+    """Merged into the body to switch on the provider's own web search; none: it is not switched on like that."""
+    web_search_tool: Fragment | None = None
+    """Declaration among `tools` that switches it on; none: it is not switched on like that."""
+    web_search_with_tools: bool = True
+    """Whether it goes together with functions; false leaves it out where there are any."""
 
     # output format
 

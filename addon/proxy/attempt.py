@@ -7,6 +7,7 @@ edited. The provider's key is put on a copy of the request, made when it is writ
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from mitmproxy import flow as mitmflow
@@ -46,12 +47,16 @@ from addon.proxy.messages import (
 from addon.proxy.switchboard import Switchboard
 from addon.proxy.versions import request_cancelled
 from addon.routing import HIDDEN
+from addon.wire.encoding import BadEncoding, TooLarge, UnknownEncoding, decode
 
 DRAINED = 64 * 1024
 """Bytes read of an answer nobody waits for, to keep its connection; beyond that it is closed."""
 
 SECRET = 8
-"""A key below this length, such as the `EMPTY` of a local server, is no secret, and may well be a word of the answer."""
+"""A key below this length, such as the `EMPTY` of a local server, is no secret, and may be a word of the answer."""
+
+READ_FOR_KEYS = 16 * 1024 * 1024
+"""Decoded bytes of a compressed answer that are searched for the key."""
 
 
 class AttemptStream(layer.Layer):
@@ -167,9 +172,9 @@ class AttemptStream(layer.Layer):
         yield HttpResponseHeadersHook(self.flow)
         if self._stopped():
             yield from self._cancel("the call was killed in the proxy")
-            self._post(UpstreamLost("the call was killed in the proxy"))
+            self._post(UpstreamLost(self.stream_id, "the call was killed in the proxy"))
         elif self._streams:
-            self._post(UpstreamHead(response.status_code, _headers(response)))
+            self._post(UpstreamHead(self.stream_id, response.status_code, _headers(response)))
 
     def _data(self, data: bytes) -> layer.CommandGenerator[None]:
         self._body.append(data)
@@ -178,7 +183,7 @@ class AttemptStream(layer.Layer):
             if self._drained > DRAINED:
                 yield from self._cancel("the answer went on after its end")
         elif self._streams:
-            self._post(UpstreamData(data))
+            self._post(UpstreamData(self.stream_id, data))
 
     def _end(self) -> layer.CommandGenerator[None]:
         assert self.flow.response is not None
@@ -186,7 +191,7 @@ class AttemptStream(layer.Layer):
         self.flow.response.timestamp_end = time.time()
         self._record_body(self.flow.response)
         if self._streams:
-            self._post(UpstreamEnd())
+            self._post(UpstreamEnd(self.stream_id))
             yield HttpResponseHook(self.flow)
             yield from self._drop()
         else:
@@ -199,11 +204,11 @@ class AttemptStream(layer.Layer):
         self._over = True
         yield HttpResponseHook(self.flow)
         if self._stopped():
-            self._post(UpstreamLost("the call was killed in the proxy"))
+            self._post(UpstreamLost(self.stream_id, "the call was killed in the proxy"))
         else:
-            self._post(UpstreamHead(response.status_code, _headers(response)))
-            self._post(UpstreamData(response.raw_content or b""))
-            self._post(UpstreamEnd())
+            self._post(UpstreamHead(self.stream_id, response.status_code, _headers(response)))
+            self._post(UpstreamData(self.stream_id, response.raw_content or b""))
+            self._post(UpstreamEnd(self.stream_id))
         yield from self._drop()
 
     # --- trouble
@@ -216,7 +221,7 @@ class AttemptStream(layer.Layer):
             return
         self._over = True
         self._record(message)
-        self._post(UpstreamLost(message))
+        self._post(UpstreamLost(self.stream_id, message))
         yield HttpErrorHook(self.flow)
         yield from self._drop()
 
@@ -249,11 +254,13 @@ class AttemptStream(layer.Layer):
 
     def _record_body(self, response: http.Response) -> None:
         """What came, except for the key: some providers quote it in their errors."""
-        response.data.content = self._hide(b"".join(self._body))
-        if "content-encoding" in response.headers:
-            plain = response.get_content(strict=False) or b""
+        body = b"".join(self._body)
+        response.data.content = self._hide(body)
+        with suppress(BadEncoding, TooLarge, UnknownEncoding):
+            plain = decode(body, response.headers.get("content-encoding", ""), limit=READ_FOR_KEYS)
             if self._hide(plain) != plain:
-                response.content = self._hide(plain)
+                response.headers.pop("content-encoding", None)
+                response.data.content = self._hide(plain)
 
     def _hide(self, text: bytes) -> bytes:
         credential = self._attempt.credential

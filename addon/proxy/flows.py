@@ -36,6 +36,8 @@ class Guard:
 
     def __init__(self) -> None:
         self.own_flows = OwnFlows()
+        self.options: set[str] = set()
+        """mitmproxy's options that the bridge has set, and may set again."""
         self.intercepts: Callable[[str, int], bool] = _everything
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -53,7 +55,8 @@ class Guard:
             flow.request.stream = False
             flow.response = refusal(
                 "This request did not come to the bridge in a way that it serves, and was kept from its original "
-                "host. The bridge serves HTTPS through the proxy. If it was reloaded, its log says what is wrong.",
+                "host. The bridge serves HTTPS through the proxy, and no flow that is replayed. If it was reloaded, "
+                "its log says what is wrong.",
             )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import gc
 import logging
 import os
 import re
@@ -20,6 +22,7 @@ from addon.config import Config, LiveConfig, config_candidates, find_config, loa
 from addon.proxy.flows import Guard
 from addon.proxy.layer import BridgeLayer
 from addon.service import Service
+from addon.store.secret import signing_key, state_dir
 
 logger = logging.getLogger("responses_bridge")
 
@@ -40,7 +43,6 @@ class Bridge:
         self._guard = Guard()
         self._service: Service | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._set_by_us: set[str] = set()
 
     # --- life
 
@@ -69,7 +71,9 @@ class Bridge:
         if standing is not None:
             # The guard of an earlier load of this file. Connections that were open then go on under ours.
             self._guard.own_flows = standing.own_flows
+            self._guard.options = standing.options
             ctx.master.addons.remove(standing)
+            gc.unfreeze()
         ctx.master.addons.add(self._guard)
 
     def configure(self, updated: set[str]) -> None:
@@ -98,22 +102,29 @@ class Bridge:
         if problem is not None:
             # An error in the log at the start is what ends mitmproxy; an exception would add a traceback to it.
             logger.error("responses-bridge: %s", problem)
-        self._service = Service(live, ids=_new_id, now=time.time)
+        key = functools.cache(lambda: signing_key(state_dir(env, home)))
+        self._service = Service(live, ids=_new_id, now=time.time, state_key=key)
         self._take_up()
 
     async def _run(self) -> None:
-        if "listen_host" in self._set_by_us:
+        # What is loaded now stays. Left in the collector's sight it would be walked for 0.1 s every few large calls.
+        gc.collect()
+        gc.freeze()
+        if "listen_host" in self._guard.options:
             await _listen_again()
         while True:
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
-            self._take_up()
+            try:
+                self._take_up()
+            except Exception:
+                logger.exception("The configuration could not be looked at; it will be tried again.")
 
     def _take_up(self) -> None:
         """Put the configuration in force into mitmproxy's options, unless the user has set those."""
         config = self._service.refresh() if self._service is not None else None
-        if config is None:
-            return
-        self._guard.intercepts = config.intercepts
+        if config is not None:
+            self._guard.intercepts = config.intercepts
+        config = config or Config()
         wanted: dict[str, object] = {
             "connection_strategy": "lazy",  # else CONNECT fails wherever the original host is out of reach
             "upstream_cert": False,  # likewise: a certificate is made without asking it for its own
@@ -121,9 +132,9 @@ class Bridge:
             "allow_hosts": _allow_hosts(config),
         }
         for name, value in wanted.items():
-            mine = name in self._set_by_us or not ctx.options.has_changed(name)
+            mine = name in self._guard.options or not ctx.options.has_changed(name)
             if mine and getattr(ctx.options, name) != value:
-                self._set_by_us.add(name)
+                self._guard.options.add(name)
                 ctx.options.update(**{name: value})
 
     # --- connections

@@ -124,7 +124,7 @@ class BridgeStream(HttpStream):
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         match event:
             case UpstreamHead() | UpstreamData() | UpstreamEnd() | UpstreamLost():
-                if self._exchange is not None:
+                if self._exchange is not None and event.attempt == self._attempt:
                     yield from self._act(self._told(self._exchange, event))
             case _:
                 yield from super()._handle_event(event)
@@ -222,6 +222,7 @@ class BridgeStream(HttpStream):
                 return
             match action:
                 case Attempt():
+                    self._stop_attempt(AttemptUnwanted())
                     self._attempt = self._board.open_attempt(action, self.stream_id)
                 case Head():
                     yield from self._begin(action)

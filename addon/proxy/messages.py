@@ -26,27 +26,35 @@ class AttemptUnwanted(events.Event):
 
 
 @dataclass
-class UpstreamHead(events.Event):
-    """To the client's stream: the provider's status and headers."""
+class FromAttempt(events.Event):
+    """To the client's stream: something happened upstream."""
+
+    attempt: int
+    """Stream id of the attempt; what comes of one that has been given up counts no more."""
+
+
+@dataclass
+class UpstreamHead(FromAttempt):
+    """The provider's status and headers."""
 
     status: int
     headers: Mapping[str, str]
 
 
 @dataclass
-class UpstreamData(events.Event):
-    """To the client's stream: a portion of the provider's body."""
+class UpstreamData(FromAttempt):
+    """A portion of the provider's body."""
 
     data: bytes
 
 
 @dataclass
-class UpstreamEnd(events.Event):
-    """To the client's stream: the provider's body is complete."""
+class UpstreamEnd(FromAttempt):
+    """The provider's body is complete."""
 
 
 @dataclass
-class UpstreamLost(events.Event):
-    """To the client's stream: there is no (more) answer."""
+class UpstreamLost(FromAttempt):
+    """There is no (more) answer."""
 
     message: str

@@ -44,11 +44,13 @@ class Thought:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A tool call under its name in chat; `arguments` is the text of a JSON object."""
+    """A tool call under its name in chat; `arguments` is the text of a JSON object, or of a custom tool its input."""
 
     call_id: str
     name: str
     arguments: str
+    custom: bool = False
+    """The tool is one of chat's own custom tools."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class AnsweredCall:
     name: str
     arguments: str
     result: tuple[ContentPart, ...]
+    custom: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +249,7 @@ class _Conversation:
                 "input: call without a result", f"call {call.called.call_id or call.id} was answered '{ABORTED}'"
             )
         result = tuple(part for parts in call.results for part in parts) if call.results else (text_part(ABORTED),)
-        return AnsweredCall(call.id, call.called.name, call.called.arguments, result)
+        return AnsweredCall(call.id, call.called.name, call.called.arguments, result, call.called.custom)
 
 
 def _joined(thoughts: Iterable[Thought]) -> Thought | None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias, cast
+from typing import Literal, Protocol, TypeAlias
 
+from addon.translate.unwrap import BareInput, InputUnwrapper
 from addon.wire.chat import Fragments
-from addon.wire.json import Json, JsonError, JsonObject, dumps, is_cut_off, loads
+from addon.wire.json import Json, JsonError, JsonObject, is_cut_off, loads
 from addon.wire.responses import (
+    CompactionItem,
     CustomToolCallItem,
     FunctionCallItem,
     MessageItem,
@@ -67,7 +69,7 @@ class OutputItemState(ABC):
         """Close what is open in the item, all but `response.output_item.done`.
 
         Returns:
-            the item's last status; None if it was never announced and stays untold.
+            the item's last status; None if it is not to be done: it was never announced, or must not be run.
         """
 
     @abstractmethod
@@ -231,6 +233,27 @@ class ReasoningState(OutputItemState):
         return {"type": "summary_text" if self._as_summary else "reasoning_text", "text": text}
 
 
+class CompactionState(OutputItemState):
+    """A summary in the place of a conversation. It is told when it is there, all at once."""
+
+    def __init__(self, item_id: str, encrypted_content: str) -> None:
+        super().__init__(item_id)
+        self._encrypted_content = encrypted_content
+
+    def blank(self) -> CompactionItem:
+        return {"id": self.id, "type": "compaction", "encrypted_content": ""}
+
+    def snapshot(self, status: Status) -> CompactionItem:
+        return {"id": self.id, "type": "compaction", "encrypted_content": self._encrypted_content}
+
+    def write(self, operation: Write, emit: Emit, announce: Callable[[], int]) -> None:
+        """There is nothing to add to it."""
+
+    def close(self, ending: Ending, emit: Emit, announce: Callable[[], int]) -> Status | None:
+        emit("response.compaction.compacting", item_id=self.id, output_index=announce())
+        return "completed"
+
+
 class CallState(OutputItemState):
     """A call of a tool: what the kinds have in common. Its arguments come as pieces of one JSON text."""
 
@@ -313,8 +336,15 @@ class FunctionCallState(CallState):
 class CustomCallState(CallState):
     """A call of a custom tool. Upstream it is a function with the argument `input`; the client gets the bare text.
 
-    Nothing is said before the arguments are whole: a client would run half a patch as it is.
+    The text is streamed as it can be read out of the arguments. Clients run what `response.output_item.done` shows
+    them, whatever its status says, and half a patch or half a script runs: a call that was cut off is left open.
     """
+
+    def __init__(
+        self, item_id: str, *, call_id: str, name: str, namespace: str | None, reader: InputUnwrapper | BareInput
+    ) -> None:
+        super().__init__(item_id, call_id=call_id, name=name, namespace=namespace)
+        self._reader = reader
 
     def blank(self) -> CustomToolCallItem:
         item: CustomToolCallItem = {
@@ -332,21 +362,25 @@ class CustomCallState(CallState):
     def snapshot(self, status: Status) -> CustomToolCallItem:
         item = self.blank()
         item["status"] = status
-        item["input"] = unwrap_input(self.arguments())
+        item["input"] = self._reader.text
         return item
 
     def write(self, operation: Write, emit: Emit, announce: Callable[[], int]) -> None:
-        self._pieces.append(operation.delta)
+        self._tell(self._reader.feed(operation.delta), emit, announce)
 
     def close(self, ending: Ending, emit: Emit, announce: Callable[[], int]) -> Status | None:
-        if not self.runnable(ending):
+        rest = self._reader.finish()
+        if not (self._reader.whole if ending == "completed" else ending == "incomplete" and self._reader.closed):
             return None
+        self._tell(rest, emit, announce)
         index = announce()
-        text = unwrap_input(self.arguments())
-        if text:
-            emit("response.custom_tool_call_input.delta", item_id=self.id, output_index=index, delta=text)
+        text = self._reader.text
         emit("response.custom_tool_call_input.done", item_id=self.id, output_index=index, input=text)
         return "completed"
+
+    def _tell(self, text: str, emit: Emit, announce: Callable[[], int]) -> None:
+        if text:
+            emit("response.custom_tool_call_input.delta", item_id=self.id, output_index=announce(), delta=text)
 
 
 class SearchCallState(CallState):
@@ -376,21 +410,6 @@ class SearchCallState(CallState):
             return None
         announce()
         return "completed"
-
-
-def unwrap_input(arguments: str) -> str:
-    """The text in {"input": text}; models also give the text bare, or under another single key."""
-    value = _json(arguments)
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, dict):
-        return arguments
-    if not value:
-        return ""
-    if isinstance(value.get("input"), str):
-        return cast(str, value["input"])
-    texts = [entry for entry in value.values() if isinstance(entry, str)]
-    return texts[0] if len(value) == len(texts) == 1 else dumps(value)
 
 
 def _object(arguments: str) -> JsonObject:

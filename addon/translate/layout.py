@@ -17,6 +17,7 @@ from addon.wire.chat import (
     ChatMessage,
     Content,
     ContentPart,
+    CustomCall,
     ToolCall,
     ToolMessage,
     UserMessage,
@@ -107,7 +108,9 @@ def _assistant(turn: AssistantTurn, thought: Thought | None, profile: Profile, n
     return [message, *_results(turn.calls, profile, notes)]
 
 
-def _tool_call(call: AnsweredCall) -> ToolCall:
+def _tool_call(call: AnsweredCall) -> ToolCall | CustomCall:
+    if call.custom:
+        return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 

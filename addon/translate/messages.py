@@ -23,7 +23,9 @@ from addon.translate.arguments import object_text
 from addon.translate.call_ids import CallIds
 from addon.translate.content import ContentReader, headed, join_text, text_part
 from addon.translate.history import Answered, Called, Heard, Said, Step, to_turns
+from addon.translate.hosted import is_hosted_item
 from addon.translate.layout import to_layout
+from addon.translate.native_tools import NativeCall, NativeKind, arguments_of, kind_of, patch_text, shell_text
 from addon.translate.notes import Notes
 from addon.translate.reasoning import recall
 from addon.wire.chat import ChatMessage
@@ -31,6 +33,11 @@ from addon.wire.json import clean, dumps
 from addon.wire.responses import (
     AdditionalTools,
     AgentMessage,
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    ApplyPatchTool,
+    Compaction,
+    CompactionTrigger,
     CustomTool,
     CustomToolCall,
     CustomToolCallOutput,
@@ -39,10 +46,16 @@ from addon.wire.responses import (
     FunctionTool,
     Item,
     ItemReference,
+    LocalShellCall,
+    LocalShellCallOutput,
+    LocalShellTool,
     Message,
     NamespaceTool,
     OtherTool,
     Reasoning,
+    ShellCall,
+    ShellCallOutput,
+    ShellTool,
     Tool,
     ToolSearchCall,
     ToolSearchOutput,
@@ -58,7 +71,7 @@ class CallNames(Protocol):
     """Knows the names under which tools are offered to the model."""
 
     def chat_name(
-        self, kind: Literal["function", "custom", "tool_search"], name: str, namespace: str | None
+        self, kind: Literal["function", "custom", "tool_search"] | NativeKind, name: str, namespace: str | None
     ) -> str: ...
 
 
@@ -101,8 +114,13 @@ class _ItemReader:
         self._origin = origin
         self._notes = notes
         self._content = ContentReader(profile, notes)
+        self._local_calls: dict[str, str] = {}
+        """The call_id of each `local_shell_call`, by the item's own id."""
 
     def steps(self, items: Sequence[Item]) -> Iterator[Step]:
+        self._local_calls = {
+            item.id: item.call_id for item in items if isinstance(item, LocalShellCall) and item.id and item.call_id
+        }
         for index, item in enumerate(items):
             step = self._step(item, f"input[{index}]")
             if step is not None:
@@ -122,6 +140,14 @@ class _ItemReader:
                 return self._custom_call(item)
             case ToolSearchCall():
                 return self._search_call(item)
+            case ShellCall() | LocalShellCall() | ApplyPatchCall():
+                return self._native_call(item)
+            case ShellCallOutput():
+                return Answered(clean(item.call_id), (text_part(shell_text(item.output)),))
+            case ApplyPatchCallOutput():
+                return Answered(clean(item.call_id), (text_part(patch_text(item)),))
+            case LocalShellCallOutput():
+                return self._local_shell_output(item, f"{path}.output")
             case FunctionCallOutput() | CustomToolCallOutput():
                 return Answered(clean(item.call_id), self._content.result(item.output, f"{path}.output"))
             case ToolSearchOutput():
@@ -131,8 +157,16 @@ class _ItemReader:
             case ItemReference():
                 self._notes.add("input: item_reference", f"'{item.id}' is not known here and was left out")
                 return None
+            case Compaction():
+                why = "it was made elsewhere, cannot be read and was left out"
+                self._notes.add("input: compaction", why)
+                return None
+            case CompactionTrigger():
+                return None  # what it asks for has been seen to
             case UnknownItem():
-                self._notes.add(f"input: {item.type or 'no type'}", "items of this type are not converted")
+                hosted = is_hosted_item(item.type)
+                why = "what a tool at OpenAI did is left out" if hosted else "items of this type are not converted"
+                self._notes.add(f"input: {item.type or 'no type'}", why)
                 return None
 
     # messages
@@ -174,11 +208,23 @@ class _ItemReader:
         return self._called("function", call, call.arguments)
 
     def _custom_call(self, call: CustomToolCall) -> Step:
+        if self._profile.custom_tools == "custom":
+            name = self._names.chat_name("custom", call.name, call.namespace) or _NAMELESS
+            return Called(clean(call.call_id), name, clean(call.input), custom=True)
         return self._called("custom", call, dumps({"input": clean(call.input)}))
 
     def _search_call(self, call: ToolSearchCall) -> Step:
         name = self._names.chat_name("tool_search", "tool_search", None)
         return Called(clean(call.call_id), name, self._arguments(name, call.arguments))
+
+    def _native_call(self, call: NativeCall) -> Step:
+        kind = kind_of(call)
+        return Called(clean(call.call_id), self._names.chat_name(kind, kind, None), arguments_of(call))
+
+    def _local_shell_output(self, output: LocalShellCallOutput, path: str) -> Step:
+        """Its id is that of the call: the call_id, or with some clients the item's own."""
+        call_id = output.call_id or self._local_calls.get(output.id, output.id)
+        return Answered(clean(call_id), self._content.result(output.output, path))
 
     def _called(
         self, kind: Literal["function", "custom"], call: FunctionCall | CustomToolCall, arguments: str
@@ -206,7 +252,7 @@ class _ItemReader:
             case NamespaceTool():
                 for inner in tool.tools:
                     yield from self._described(inner, tool.name)
-            case ToolSearchTool() | OtherTool():
+            case ShellTool() | LocalShellTool() | ApplyPatchTool() | ToolSearchTool() | OtherTool():
                 return
 
 

@@ -17,6 +17,7 @@ from addon.translate.echo import SERVICE_TIERS, echo
 from addon.translate.errors import ApiError
 from addon.translate.items import (
     CallState,
+    CompactionState,
     CustomCallState,
     Ending,
     FunctionCallState,
@@ -27,6 +28,9 @@ from addon.translate.items import (
     SearchCallState,
     Write,
 )
+from addon.translate.native_items import ApplyPatchCallState, LocalShellCallState, ShellCallState
+from addon.translate.native_tools import NativeKind
+from addon.translate.unwrap import BareInput, InputUnwrapper
 from addon.wire.chat import Totals
 from addon.wire.json import JsonObject
 from addon.wire.responses import Event, OutputItem, ResponseError, ResponseObject, ResponsesRequest, Status, Usage
@@ -36,16 +40,29 @@ NewId = Callable[[str], str]
 
 IncompleteReason = Literal["max_output_tokens", "content_filter"]
 
-_PREFIX = {"function": "fc", "custom": "ctc", "tool_search": "tsc"}
+_PREFIX = {
+    "function": "fc",
+    "custom": "ctc",
+    "tool_search": "tsc",
+    "shell": "sh",
+    "local_shell": "lsh",
+    "apply_patch": "apc",
+}
+
+
+PATCH_TOOL = "apply_patch"
+"""The custom tool whose input is a patch: models wrap it in more ways than other text."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalledTool:
     """The tool a call is for, as the client knows it."""
 
-    kind: Literal["function", "custom", "tool_search"]
+    kind: Literal["function", "custom", "tool_search"] | NativeKind
     name: str
     namespace: str | None = None
+    bare: bool = False
+    """Of a custom tool: the provider sends its input as it is, not as the argument of a function."""
 
 
 class ResponseBuilder:
@@ -167,6 +184,10 @@ class ResponseBuilder:
     def arguments(self, call: CallState, delta: str) -> None:
         self._write(call, Write("arguments", delta))
 
+    def compaction(self, encrypted_content: str) -> None:
+        """A summary takes the place of the conversation so far."""
+        self._queue(CompactionState(self._ids("cmp"), encrypted_content))
+
     def service_tier(self, tier: str) -> None:
         if tier in SERVICE_TIERS - {"auto"}:
             self._tier = tier
@@ -247,7 +268,9 @@ class ResponseBuilder:
         self._waiting.popleft()
         if isinstance(item, CallState) and status != "completed":
             self._truncated_call = True
-        if status is not None and item.position is not None:
+        if status is None and item.position is not None:
+            self._waiting.clear()  # a call was left open: nothing may follow it
+        elif status is not None and item.position is not None:
             done = item.snapshot(status)
             self._output.append(done)
             self._emit("response.output_item.done", output_index=item.position, item=done)
@@ -272,12 +295,32 @@ class ResponseBuilder:
 
 def _new_call(tool: CalledTool, item_id: str, call_id: str) -> CallState:
     match tool.kind:
+        case "shell":
+            return ShellCallState(item_id, call_id=call_id, name=tool.name, namespace=tool.namespace)
+        case "local_shell":
+            return LocalShellCallState(item_id, call_id=call_id, name=tool.name, namespace=tool.namespace)
+        case "apply_patch":
+            return ApplyPatchCallState(item_id, call_id=call_id, name=tool.name, namespace=tool.namespace)
         case "custom":
-            return CustomCallState(item_id, call_id=call_id, name=tool.name, namespace=tool.namespace)
+            reader = BareInput() if tool.bare else InputUnwrapper(patch=tool.name == PATCH_TOOL)
+            return CustomCallState(item_id, call_id=call_id, name=tool.name, namespace=tool.namespace, reader=reader)
         case "tool_search":
             return SearchCallState(item_id, call_id=call_id, name=tool.name, namespace=tool.namespace)
         case "function":
             return FunctionCallState(item_id, call_id=call_id, name=tool.name, namespace=tool.namespace)
+
+
+def to_totals(usage: Usage | None) -> Totals | None:
+    """Token counts of one of our answers, for another that tells them."""
+    if usage is None:
+        return None
+    return Totals(
+        prompt=usage["input_tokens"],
+        completion=usage["output_tokens"],
+        cached=usage["input_tokens_details"]["cached_tokens"],
+        cache_write=usage["input_tokens_details"]["cache_write_tokens"],
+        reasoning=usage["output_tokens_details"]["reasoning_tokens"],
+    )
 
 
 def to_usage(totals: Totals | None) -> Usage:

@@ -7,20 +7,25 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
 from addon.providers.profile import Profile
+from addon.translate.compaction import Summary, since_summary, summary_message
 from addon.translate.errors import ApiError
+from addon.translate.hosted import DEFAULT_POLICY, HostedPolicy
 from addon.translate.messages import to_messages
 from addon.translate.notes import Notes
 from addon.translate.parameters import fitted, has_effect, merged, refused, token_limit
 from addon.translate.reasoning import thinking_params
+from addon.translate.schemas import fit_schema
 from addon.translate.tools import Offer, ToolRegistry
 from addon.wire.chat import ChatRequest
 from addon.wire.json import Json, JsonObject, dumps
 from addon.wire.responses import (
     AgentMessage,
+    Compaction,
     CustomToolCallOutput,
     FunctionCallOutput,
     Item,
     ItemReference,
+    LocalShellCallOutput,
     Message,
     Part,
     Reasoning,
@@ -33,6 +38,14 @@ from addon.wire.responses import (
 
 Lookup: TypeAlias = Callable[[str], Item | None]
 """The item of an earlier answer, by its id."""
+
+Summaries: TypeAlias = Callable[[str], Summary | None]
+"""The summary in a compaction item's `encrypted_content`; None for one that was made elsewhere."""
+
+
+def _nothing(_: str) -> None:
+    return None
+
 
 _CLIENT_NAMES = {
     "max_tokens": "max_output_tokens",
@@ -73,7 +86,15 @@ class ChatCall:
 
 
 def to_chat(
-    request: ResponsesRequest, profile: Profile, *, model: str, origin: str, lookup: Lookup, notes: Notes
+    request: ResponsesRequest,
+    profile: Profile,
+    *,
+    model: str,
+    origin: str,
+    lookup: Lookup,
+    notes: Notes,
+    summaries: Summaries = _nothing,
+    hosted: HostedPolicy = DEFAULT_POLICY,
 ) -> ChatCall:
     """Convert a request for one provider.
 
@@ -83,16 +104,18 @@ def to_chat(
         model: the provider's name of the model.
         origin: marks whose reasoning may be handed back; see `to_messages`.
         lookup: finds the item an `item_reference` means.
+        summaries: reads the `encrypted_content` of a `compaction` item.
         notes: told what the provider gets differently.
+        hosted: what becomes of tools that OpenAI hosts.
 
     Raises:
         ApiError: the request asks for what cannot be served without forgetting something that matters.
     """
     check_supported(request)
-    items = list(_resolved(request.items(), lookup))
+    items = conversation(request, lookup, summaries)
     _note_unserved(request, notes)
     _note_unknown(request, items, notes)
-    tools = ToolRegistry.of(request, items, profile, notes)
+    tools = ToolRegistry.of(request, items, profile, notes, hosted)
     plan = _plan(request, tools, profile, notes)
     output_format = _output_format(request, plan, profile, notes)
     messages = to_messages(
@@ -155,8 +178,9 @@ def _note_unserved(request: ResponsesRequest, notes: Notes) -> None:
         notes.add("store", "answers are not kept here: they cannot be retrieved or continued by id")
     if request.truncation and has_effect("truncation", request.truncation):
         notes.add("truncation", "nothing is cut: a conversation that is too long is an error")
-    if request.context_management:
-        notes.add("context_management", "not done here; the client has to shorten the conversation itself")
+    for edit in request.context_management or ():
+        if edit.get("type") != "compaction":
+            notes.add("context_management", f"{edit.get('type')!r} is not known here")
     if request.moderation:
         notes.add("moderation", "done at OpenAI only")
     if request.prompt_cache_options:
@@ -166,6 +190,21 @@ def _note_unserved(request: ResponsesRequest, notes: Notes) -> None:
 
 
 # --- items ------------------------------------------------------------------------------------------------------------
+
+
+def conversation(request: ResponsesRequest, lookup: Lookup, summaries: Summaries) -> list[Item]:
+    """The items that count: references replaced by what they mean, summaries by their text.
+
+    What the last summary sums up is left out, should the client still send it.
+    """
+    items = list(_resolved(request.items(), lookup))
+    opened = [summaries(item.encrypted_content) if isinstance(item, Compaction) else None for item in items]
+    last = max((position for position, summary in enumerate(opened) if summary is not None), default=None)
+    told: list[Item] = [
+        item if summary is None else Message(role="user", content=summary_message(summary))
+        for item, summary in zip(items, opened, strict=True)
+    ]
+    return told if last is None else since_summary(told, last)
 
 
 def _resolved(items: Iterable[Item], lookup: Lookup) -> Iterator[Item]:
@@ -207,6 +246,8 @@ def _parts(item: Item) -> Sequence[Part]:
         case Message(content=list() as parts) | AgentMessage(content=list() as parts):
             return parts
         case FunctionCallOutput(output=list() as parts) | CustomToolCallOutput(output=list() as parts):
+            return parts
+        case LocalShellCallOutput(output=list() as parts):
             return parts
         case Reasoning():
             return [*item.summary, *item.content]
@@ -281,7 +322,9 @@ def _output_format(request: ResponsesRequest, plan: _Plan, profile: Profile, not
         return _FREE
     if wanted.type == "json_object" or not wanted.schema_:
         return _any_json(level, request.instructions or "", profile, notes)
-    return _json_by_schema(wanted, wanted.schema_, level, notes)
+    if level == "json_schema":
+        return _json_by_schema(wanted, wanted.schema_, profile, notes)
+    return _json_by_instructions(wanted, wanted.schema_, level, notes)
 
 
 def _format_level(plan: _Plan, profile: Profile, notes: Notes) -> FormatLevel:
@@ -305,15 +348,21 @@ def _any_json(level: FormatLevel, instructions: str, profile: Profile, notes: No
     return _OutputFormat({"response_format": {"type": "json_object"}}, _ONLY_JSON if needed else None)
 
 
-def _json_by_schema(wanted: TextFormat, schema: JsonObject, level: FormatLevel, notes: Notes) -> _OutputFormat:
-    if level == "json_schema":
-        named: JsonObject = {"name": wanted.name or "response"}
-        if wanted.description:
-            named["description"] = wanted.description
-        named["schema"] = schema
-        if wanted.strict is not None:
-            named["strict"] = wanted.strict
-        return _OutputFormat({"response_format": {"type": "json_schema", "json_schema": named}})
+def _json_by_schema(wanted: TextFormat, schema: JsonObject, profile: Profile, notes: Notes) -> _OutputFormat:
+    fitted_schema, losses = fit_schema(schema, profile.schema_flavor)
+    if losses:
+        notes.add("text.format", f"schema simplified for this provider ({', '.join(losses)})")
+    named: JsonObject = {"name": wanted.name or "response"}
+    if wanted.description:
+        named["description"] = wanted.description
+    named["schema"] = fitted_schema
+    if wanted.strict is not None:
+        named["strict"] = wanted.strict
+    return _OutputFormat({"response_format": {"type": "json_schema", "json_schema": named}})
+
+
+def _json_by_instructions(wanted: TextFormat, schema: JsonObject, level: FormatLevel, notes: Notes) -> _OutputFormat:
+    """A model reads any schema, so it is told as the client wrote it."""
     notes.add("text.format", "the schema is told in the instructions; this provider does not enforce it")
     about = f" ({wanted.description})" if wanted.description else ""
     told = f"{_ONLY_JSON} It must be valid against this JSON Schema{about}:\n{dumps(schema)}"

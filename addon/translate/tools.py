@@ -1,34 +1,45 @@
 """The tools of one request: what the provider is offered, and which tool a name in its answer means.
 
-Chat knows functions with a flat name. Namespaces, free-text tools and the client's tool search become functions here;
-the registry keeps the names there and back. Names are given in the order of declaration, so that tools that come later
-(a tool search finds some) change nothing that was said before.
+Chat knows functions with a flat name. Namespaces, free-text tools, the client's tool search and the tools that OpenAI's
+models know by heart become functions here; the registry keeps the names there and back. Names are given in the order of
+declaration, so that tools that come later (a tool search finds some) change nothing that was said before.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from addon.providers.profile import Profile
+from addon.translate import native_tools
 from addon.translate.errors import ApiError
+from addon.translate.hosted import DEFAULT_POLICY, HostedPolicy, HostedTools, is_web_search
+from addon.translate.native_tools import NativeKind, NativeTool
 from addon.translate.notes import Notes
 from addon.translate.output import CalledTool
+from addon.translate.schemas import fit_schema
 from addon.wire.json import Json, JsonObject, clean
 from addon.wire.responses import (
     AdditionalTools,
+    ApplyPatchCall,
+    ApplyPatchTool,
     ChosenTool,
     CustomTool,
     CustomToolCall,
     FunctionCall,
     FunctionTool,
     Item,
+    LocalShellCall,
+    LocalShellTool,
     NamespaceTool,
     OtherTool,
     ResponsesRequest,
+    ShellCall,
+    ShellTool,
     Tool,
     ToolSearchCall,
     ToolSearchOutput,
@@ -36,15 +47,14 @@ from addon.wire.responses import (
     Wire,
 )
 
-Kind: TypeAlias = Literal["function", "custom", "tool_search"]
+Kind: TypeAlias = Literal["function", "custom", "tool_search"] | NativeKind
 Identity: TypeAlias = tuple[Kind, str | None, str]
 """What makes a tool the client's: kind, namespace, name."""
 
 TOOL_SEARCH: Final = "tool_search"
-"""The name of the one tool that has none of its own."""
 
-_CLIENT_RUN = frozenset({"shell", "local_shell", "apply_patch", "computer", "computer_use_preview"})
-_HOSTED = re.compile("web_search|file_search|code_interpreter|image_generation|mcp|programmatic_tool_calling")
+_NAMED_BY_TYPE = frozenset({TOOL_SEARCH, "shell", "local_shell", "apply_patch"})
+"""Tools that have no name of their own."""
 
 _FREE_TEXT = "Pass the input as plain text in `input`; it is handed over as it is."
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
@@ -69,12 +79,17 @@ class Offer:
     """The value of tool_choice; None: the key is left out."""
     forced: bool = False
     """The model must call a tool."""
+    search_tool: JsonObject | None = None
+    """Switches the provider's own web search on, among the tools."""
+    search: Mapping[str, Json] = MappingProxyType({})
+    """Parameters that switch it on."""
 
     def parameters(self) -> JsonObject:
-        if not self.declarations:
-            return {}
-        tools: JsonObject = {"tools": list(self.declarations)}
-        return tools if self.choice is None else {**tools, "tool_choice": self.choice}
+        tools: list[Json] = [*self.declarations, *([self.search_tool] if self.search_tool else [])]
+        parameters: JsonObject = {"tools": tools} if tools else {}
+        if self.choice is not None:
+            parameters["tool_choice"] = self.choice
+        return {**parameters, **self.search}
 
 
 class ToolRegistry:
@@ -87,22 +102,40 @@ class ToolRegistry:
         self._by_identity: dict[Identity, KnownTool] = {}
         self._by_chat_name: dict[str, KnownTool] = {}
         self._loosely: dict[str, KnownTool | None] = {}
+        self._searches = False
 
     @classmethod
-    def of(cls, request: ResponsesRequest, items: Sequence[Item], profile: Profile, notes: Notes) -> ToolRegistry:
+    def of(
+        cls,
+        request: ResponsesRequest,
+        items: Sequence[Item],
+        profile: Profile,
+        notes: Notes,
+        policy: HostedPolicy = DEFAULT_POLICY,
+    ) -> ToolRegistry:
         """The tools of `request.tools`, then those of each item that brings some; the last of equal ones counts.
 
         Tools that are only called in the history have a name too, but are not offered.
+
+        Raises:
+            ApiError: there is a hosted tool, and `policy` wants that to be an error.
         """
-        specs = {spec.identity: spec for spec in _specs(_tools(request, items), notes)}
+        hosted = HostedTools(policy, profile, notes)
+        specs = {spec.identity: spec for spec in _specs(_tools(request, items), hosted, notes)}
         registry = cls(profile)
+        registry._searches = hosted.searches
         registry._declared = [registry._add(identity) for identity in specs]
         for identity in _called(items):
             registry._remember(identity)
         if profile.tools:
             strict = _strictness(list(specs.values()), profile, notes)
             pairs = zip(registry._declared, specs.values(), strict, strict=True)
-            registry.declarations = [_declaration(tool.chat_name, spec, value) for tool, spec, value in pairs]
+            registry.declarations = [
+                _custom_declaration(tool.chat_name, spec.custom)
+                if spec.custom is not None and registry._is_bare(tool.chat_name)
+                else _declaration(tool.chat_name, spec, _parameters(spec, profile, notes), value)
+                for tool, spec, value in pairs
+            ]
         elif specs:
             registry._declared = []
             notes.add("tools", "this model cannot call tools")
@@ -122,7 +155,7 @@ class ToolRegistry:
     def called(self, chat_name: str) -> CalledTool:
         """What `resolve` finds, for the item that tells the call."""
         known = self.resolve(chat_name)
-        return CalledTool(known.kind, known.name, known.namespace)
+        return CalledTool(known.kind, known.name, known.namespace, bare=self._is_bare(chat_name))
 
     def offer(self, choice: str | ChosenTool | None, notes: Notes, *, force: bool = True) -> Offer:
         """The declarations and the tool_choice that give the client's choice at this provider.
@@ -136,6 +169,9 @@ class ToolRegistry:
             ApiError: the provider cannot do it, and its profile wants that to be an error.
         """
         wish = self._wish(choice, notes)
+        return self._with_search(self._functions(wish, notes, force=force), wish, notes)
+
+    def _functions(self, wish: _Wish, notes: Notes, *, force: bool) -> Offer:
         if not self.declarations:
             if wish.forced or wish.missing:
                 notes.add("tool_choice", "there is no tool to choose from")
@@ -144,6 +180,16 @@ class ToolRegistry:
             notes.add("tool_choice", "this provider cannot force a call while the model thinks; the model decides")
             wish = replace(wish, mode="auto", named=False)
         return self._realise(wish, notes)
+
+    def _with_search(self, offer: Offer, wish: _Wish, notes: Notes) -> Offer:
+        """The provider's own web search beside the functions, if the client has such a tool and may get it called."""
+        if not self._searches or not wish.search:
+            return offer
+        if offer.declarations and not self._profile.web_search_with_tools:
+            notes.add("tools: web_search", "this provider does not search where functions are offered")
+            return offer
+        tool = self._profile.web_search_tool if self._profile.tools else None
+        return replace(offer, search=self._profile.web_search or {}, search_tool=dict(tool) if tool else None)
 
     # --- names -----------------------------------------------------------------------------------------------------
 
@@ -181,7 +227,7 @@ class ToolRegistry:
             case None | "auto":
                 return _Wish("auto")
             case "none":
-                return _Wish("none")
+                return _Wish("none", search=False)
             case "required" | "any":
                 return _Wish("required")
             case ChosenTool(type="allowed_tools"):
@@ -193,19 +239,27 @@ class ToolRegistry:
 
     def _allowed(self, choice: ChosenTool, notes: Notes) -> _Wish:
         allowed: dict[str, None] = {}
+        search = False
         for entry in choice.tools:
+            if self._searches and is_web_search(entry.type):
+                search = True
+                continue
             found = self._find(entry)
             if not found:
                 notes.add("tool_choice", f"{_label(entry)} is allowed, but not among the tools that can be offered")
             allowed.update(dict.fromkeys(tool.chat_name for tool in found))
         if not allowed:
-            return _Wish("none", missing=True)
-        return _Wish("required" if choice.mode in ("required", "any") else "auto", tuple(allowed))
+            return _Wish("none", missing=not search, search=search)
+        mode: Literal["auto", "required"] = "required" if choice.mode in ("required", "any") else "auto"
+        return _Wish(mode, tuple(allowed), search=search)
 
     def _named(self, choice: ChosenTool, notes: Notes) -> _Wish:
         found = self._find(choice)
         if len(found) == 1:
-            return _Wish("required", (found[0].chat_name,), named=True)
+            return _Wish("required", (found[0].chat_name,), named=True, search=False)
+        if self._searches and is_web_search(choice.type):
+            notes.add("tool_choice", "the provider's own search cannot be forced; the model decides")
+            return _Wish("auto")
         notes.add("tool_choice", f"{_label(choice)} is not among the tools that can be offered; the model decides")
         return _Wish("auto", missing=True)
 
@@ -213,20 +267,30 @@ class ToolRegistry:
         """The declared tools an entry means: one, or all of a namespace."""
         if wanted.type == "namespace":
             return [tool for tool in self._declared if tool.namespace == wanted.name]
-        name = TOOL_SEARCH if wanted.type == TOOL_SEARCH else wanted.name
+        name = wanted.type if wanted.type in _NAMED_BY_TYPE else wanted.name
         same = [tool for tool in self._declared if (tool.kind, tool.name) == (wanted.type, name)]
         exact = [tool for tool in same if tool.namespace == wanted.namespace]
         return exact or (same if wanted.namespace is None and len(same) == 1 else [])
 
+    def _is_bare(self, chat_name: str) -> bool:
+        """True for what is one of chat's own custom tools at this provider."""
+        return self._profile.custom_tools == "custom" and self.resolve(chat_name).kind == "custom"
+
+    def _reference(self, chat_name: str) -> JsonObject:
+        kind = "custom" if self._is_bare(chat_name) else "function"
+        return {"type": kind, kind: {"name": chat_name}}
+
     def _realise(self, wish: _Wish, notes: Notes) -> Offer:
         accepted = self._profile.tool_choice_values
         if wish.mode == "none":
-            sendable = self._profile.tool_choice_none == "send" and "none" in accepted
+            sendable = self._profile.tool_choice_none == "send" and "none" in accepted and not wish.search
             return Offer(self.declarations, "none") if sendable else Offer()
         if wish.named and "named" in accepted:
-            return Offer(self.declarations, {"type": "function", "function": {"name": wish.only[0]}}, forced=True)
+            return Offer(self.declarations, self._reference(wish.only[0]), forced=True)
         if wish.only and not wish.named and "allowed" in accepted:
-            return Offer(self.declarations, _allowed_tools(wish), forced=wish.forced)
+            tools: list[Json] = [self._reference(name) for name in wish.only]
+            allowed: JsonObject = {"mode": wish.mode, "tools": tools}
+            return Offer(self.declarations, {"type": "allowed_tools", "allowed_tools": allowed}, forced=wish.forced)
         if wish.named:
             return self._instead_of_naming(wish, notes)
         return self._by_mode(self._only(wish), wish, notes)
@@ -280,6 +344,8 @@ class _Wish:
     """The choice names one tool."""
     missing: bool = False
     """It named tools that are not there."""
+    search: bool = True
+    """The provider's own web search may be used, if the client has such a tool."""
 
     @property
     def forced(self) -> bool:
@@ -292,13 +358,11 @@ class _Spec:
 
     identity: Identity
     description: str
-    parameters: JsonObject
+    parameters: JsonObject | None
+    """As the client sent them."""
     strict: bool | None = None
-
-
-def _allowed_tools(wish: _Wish) -> JsonObject:
-    tools: list[Json] = [{"type": "function", "function": {"name": name}} for name in wish.only]
-    return {"type": "allowed_tools", "allowed_tools": {"mode": wish.mode, "tools": tools}}
+    custom: CustomTool | None = None
+    """The custom tool that this is."""
 
 
 def _cannot_force() -> ApiError:
@@ -318,11 +382,16 @@ def _label(choice: ChosenTool) -> str:
 # --- what is declared ------------------------------------------------------------------------------------------------
 
 
-def _tools(request: ResponsesRequest, items: Iterable[Item]) -> Iterator[Tool]:
-    yield from request.tools or ()
+def _tools(request: ResponsesRequest, items: Iterable[Item]) -> Iterator[tuple[str, Tool]]:
+    """Each tool with its path."""
+    yield from _with_paths("tools", request.tools or ())
     for item in items:
         if isinstance(item, (AdditionalTools, ToolSearchOutput)):
-            yield from item.tools
+            yield from _with_paths("input[].tools", item.tools)
+
+
+def _with_paths(path: str, tools: Iterable[Tool]) -> Iterator[tuple[str, Tool]]:
+    return ((f"{path}[{index}]", tool) for index, tool in enumerate(tools))
 
 
 def _called(items: Iterable[Item]) -> Iterator[Identity]:
@@ -334,10 +403,15 @@ def _called(items: Iterable[Item]) -> Iterator[Identity]:
                 yield ("custom", item.namespace or None, item.name)
             case ToolSearchCall():
                 yield (TOOL_SEARCH, None, TOOL_SEARCH)
+            case ShellCall() | LocalShellCall() | ApplyPatchCall():
+                kind = native_tools.kind_of(item)
+                yield (kind, None, kind)
 
 
-def _specs(tools: Iterable[Tool], notes: Notes, namespace: str | None = None) -> Iterator[_Spec]:
-    for tool in tools:
+def _specs(
+    tools: Iterable[tuple[str, Tool]], hosted: HostedTools, notes: Notes, namespace: str | None = None
+) -> Iterator[_Spec]:
+    for path, tool in tools:
         match tool:
             case FunctionTool():
                 _note_unknown(tool, notes)
@@ -346,21 +420,17 @@ def _specs(tools: Iterable[Tool], notes: Notes, namespace: str | None = None) ->
                 _note_unknown(tool, notes)
                 yield _custom(tool, namespace)
             case NamespaceTool():
-                yield from _about(tool, _specs(tool.tools, notes, tool.name or None))
+                inner = _with_paths(f"{path}.tools", tool.tools)
+                yield from _about(tool, _specs(inner, hosted, notes, tool.name or None))
             case ToolSearchTool(execution="client"):
                 yield _tool_search(tool)
             case ToolSearchTool():
                 notes.add("tools: tool_search", "done at OpenAI; every tool is offered from the start instead")
-            case OtherTool():
-                notes.add(f"tools: {tool.type or 'without a type'}", _why_not(tool.type))
-
-
-def _why_not(tool_type: str) -> str:
-    if _HOSTED.match(tool_type):
-        return "hosted at OpenAI; not available at this provider"
-    if tool_type in _CLIENT_RUN:
-        return "built into OpenAI's models; not offered to this provider's"
-    return "not a type of tool that is known here; not offered"
+            case ShellTool(is_local=True) | LocalShellTool() | ApplyPatchTool():
+                _note_unknown(tool, notes)
+                yield _native(tool)
+            case ShellTool() | OtherTool():
+                hosted.meet(tool, path)
 
 
 def _note_unknown(tool: Wire, notes: Notes) -> None:
@@ -381,7 +451,7 @@ def _about(namespace: NamespaceTool, specs: Iterable[_Spec]) -> Iterator[_Spec]:
 
 def _function(tool: FunctionTool, namespace: str | None) -> _Spec:
     identity: Identity = ("function", namespace, tool.name)
-    return _Spec(identity, tool.description or "", object_schema(tool.parameters), tool.strict)
+    return _Spec(identity, tool.description or "", tool.parameters, tool.strict)
 
 
 def _custom(tool: CustomTool, namespace: str | None) -> _Spec:
@@ -393,7 +463,8 @@ def _custom(tool: CustomTool, namespace: str | None) -> _Spec:
         "required": ["input"],
         "additionalProperties": False,
     }
-    return _Spec(("custom", namespace, tool.name), "\n\n".join(text for text in texts if text), parameters)
+    description = "\n\n".join(text for text in texts if text)
+    return _Spec(("custom", namespace, tool.name), description, parameters, custom=tool)
 
 
 def _grammar(form: JsonObject) -> str:
@@ -408,8 +479,11 @@ def _grammar(form: JsonObject) -> str:
 def _tool_search(tool: ToolSearchTool) -> _Spec:
     fallback: JsonObject = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
     description = tool.description or "Searches for further tools; those it finds can be called afterwards."
-    parameters = object_schema(tool.parameters) if tool.parameters else fallback
-    return _Spec((TOOL_SEARCH, None, TOOL_SEARCH), description, parameters)
+    return _Spec((TOOL_SEARCH, None, TOOL_SEARCH), description, tool.parameters or fallback)
+
+
+def _native(tool: NativeTool) -> _Spec:
+    return _Spec((tool.type, None, tool.type), native_tools.description(tool), native_tools.schema(tool.type))
 
 
 def _strictness(specs: Sequence[_Spec], profile: Profile, notes: Notes) -> list[bool | None]:
@@ -422,53 +496,36 @@ def _strictness(specs: Sequence[_Spec], profile: Profile, notes: Notes) -> list[
     return [uniform if profile.strict_tools == "uniform" else None for _ in specs]
 
 
-def _declaration(chat_name: str, spec: _Spec, strict: bool | None) -> JsonObject:
+def _parameters(spec: _Spec, profile: Profile, notes: Notes) -> JsonObject:
+    parameters, losses = fit_schema(spec.parameters, profile.schema_flavor)
+    if losses:
+        lost = ", ".join(losses)
+        notes.add(f"tools: {_full_name(spec.identity)}", f"schema simplified for this provider ({lost})")
+    return parameters
+
+
+def _declaration(chat_name: str, spec: _Spec, parameters: JsonObject, strict: bool | None) -> JsonObject:
     function: JsonObject = {"name": chat_name}
     if spec.description:
         function["description"] = clean(spec.description)
-    function["parameters"] = spec.parameters
+    function["parameters"] = parameters
     if strict is not None:
         function["strict"] = strict
     return {"type": "function", "function": function}
 
 
-# --- schemas ---------------------------------------------------------------------------------------------------------
-
-_MAPS_OF_SCHEMAS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
-_SCHEMAS = frozenset(
-    {
-        "items", "prefixItems", "additionalItems", "contains", "additionalProperties", "propertyNames",
-        "unevaluatedItems", "unevaluatedProperties", "anyOf", "oneOf", "allOf", "not", "if", "then", "else",
-    }
-)  # fmt: skip
-
-
-def object_schema(parameters: JsonObject | None) -> JsonObject:
-    """A function's parameters as every provider takes them: an object with properties, and nothing but JSON Schema."""
-    schema = _plain_schema(parameters or {})
-    root = schema if isinstance(schema, dict) else {}
-    if root.get("type") is None:
-        root = {"type": "object", **{key: value for key, value in root.items() if key != "type"}}
-    return root if "properties" in root else {**root, "properties": {}}
-
-
-def _plain_schema(schema: Json) -> Json:
-    """`schema` without the mark `encrypted` that Codex puts on properties. A property of that name stays."""
-    if isinstance(schema, list):
-        return [_plain_schema(entry) for entry in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: _plain_schemas(key, value)
-        for key, value in schema.items()
-        if not (key == "encrypted" and isinstance(value, bool))
-    }
-
-
-def _plain_schemas(key: str, value: Json) -> Json:
-    if key in _MAPS_OF_SCHEMAS and isinstance(value, dict):
-        return {name: _plain_schema(schema) for name, schema in value.items()}
-    return _plain_schema(value) if key in _SCHEMAS else value
+def _custom_declaration(chat_name: str, tool: CustomTool) -> JsonObject:
+    """One of chat's own custom tools. The Responses API has the grammar flat, chat nests it."""
+    custom: JsonObject = {"name": chat_name}
+    if tool.description:
+        custom["description"] = clean(tool.description)
+    match tool.format:
+        case {"type": "grammar", "syntax": syntax, "definition": definition}:
+            grammar: JsonObject = {"syntax": syntax, "definition": definition}
+            custom["format"] = {"type": "grammar", "grammar": grammar}
+        case _:
+            pass
+    return {"type": "custom", "custom": custom}
 
 
 # --- names -----------------------------------------------------------------------------------------------------------

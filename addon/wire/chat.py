@@ -61,6 +61,17 @@ class ToolCall(TypedDict):
     function: FunctionOfCall
 
 
+class CustomOfCall(TypedDict):
+    name: str
+    input: str
+
+
+class CustomCall(TypedDict):
+    id: str
+    type: Literal["custom"]
+    custom: CustomOfCall
+
+
 class InstructionMessage(TypedDict):
     role: Literal["system", "developer"]
     content: Content
@@ -75,7 +86,7 @@ class AssistantMessage(TypedDict):
     role: Literal["assistant"]
     content: NotRequired[Content | list[JsonObject] | None]
     refusal: NotRequired[str]
-    tool_calls: NotRequired[list[ToolCall]]
+    tool_calls: NotRequired[list[ToolCall | CustomCall]]
     reasoning_content: NotRequired[str]
     reasoning: NotRequired[str]
     reasoning_details: NotRequired[list[Json]]

@@ -194,6 +194,29 @@ class ToolSearchTool(Wire):
     parameters: JsonObject | None = None
 
 
+class ShellTool(Wire):
+    """Commands that the client runs itself; or OpenAI, in a container, if `environment` says so."""
+
+    type: Literal["shell"] = "shell"
+    environment: JsonObject | None = None
+
+    @property
+    def is_local(self) -> bool:
+        return self.environment is None or self.environment.get("type") == "local"
+
+
+class LocalShellTool(Wire):
+    """The older form: one command, as its arguments."""
+
+    type: Literal["local_shell"] = "local_shell"
+
+
+class ApplyPatchTool(Wire):
+    """Changes to one file at a time; the client makes them."""
+
+    type: Literal["apply_patch"] = "apply_patch"
+
+
 class OtherTool(Wire):
     """Hosted tools, and whatever came after this was written."""
 
@@ -201,14 +224,21 @@ class OtherTool(Wire):
     name: str | None = None
 
 
+_TOOL_TYPES = frozenset(
+    {"function", "custom", "namespace", "tool_search", "shell", "local_shell", "apply_patch"}
+)  # fmt: skip
+
 Tool = Annotated[
     Annotated[FunctionTool, Tag("function")]
     | Annotated[CustomTool, Tag("custom")]
     | Annotated[NamespaceTool, Tag("namespace")]
     | Annotated[ToolSearchTool, Tag("tool_search")]
+    | Annotated[ShellTool, Tag("shell")]
+    | Annotated[LocalShellTool, Tag("local_shell")]
+    | Annotated[ApplyPatchTool, Tag("apply_patch")]
     | Annotated[OtherTool, Tag("other")],
     Discriminator(
-        _kind_of(frozenset({"function", "custom", "namespace", "tool_search"}), "other"),
+        _kind_of(_TOOL_TYPES, "other"),
         custom_error_type="tool",
         custom_error_message="Input should be an object with a 'type'",
     ),
@@ -299,6 +329,103 @@ class ToolSearchOutput(Wire):
     status: str | None = None
 
 
+class ShellAction(Wire):
+    commands: list[str] = Field(default_factory=list)
+    timeout_ms: int | None = None
+    max_output_length: int | None = None
+
+
+class ShellCall(Wire):
+    type: Literal["shell_call"]
+    call_id: Text = ""
+    action: ShellAction = Field(default_factory=ShellAction)
+    environment: JsonObject | None = None
+    id: str | None = None
+    status: str | None = None
+
+
+class ShellOutcome(Wire):
+    """How a command ended: `exit` with a code, or `timeout`."""
+
+    type: Text = ""
+    exit_code: int | None = None
+
+
+class ShellResult(Wire):
+    """What one command wrote, and how it ended."""
+
+    stdout: Text = ""
+    stderr: Text = ""
+    outcome: ShellOutcome | None = None
+
+
+def _shell_results(value: Any) -> Any:
+    """A text instead of the list is what was written, all in one."""
+    return [{"stdout": value}] if isinstance(value, str) else value or []
+
+
+class ShellCallOutput(Wire):
+    type: Literal["shell_call_output"]
+    call_id: Text = ""
+    output: Annotated[list[ShellResult], BeforeValidator(_shell_results)] = Field(default_factory=list)
+    max_output_length: int | None = None
+    id: str | None = None
+    status: str | None = None
+
+
+class LocalShellAction(Wire):
+    type: Text = "exec"
+    command: list[str] = Field(default_factory=list)
+    env: dict[str, str] | None = None
+    timeout_ms: int | None = None
+    user: str | None = None
+    working_directory: str | None = None
+
+
+class LocalShellCall(Wire):
+    type: Literal["local_shell_call"]
+    call_id: Text = ""
+    action: LocalShellAction = Field(default_factory=LocalShellAction)
+    id: str | None = None
+    status: str | None = None
+
+
+class LocalShellCallOutput(Wire):
+    """`id` is not the output's own: it names the call, by its call_id or by its id. Some clients say `call_id`."""
+
+    type: Literal["local_shell_call_output"]
+    id: Text = ""
+    call_id: Text = ""
+    output: Content = ""
+    status: str | None = None
+
+
+class PatchOperation(Wire):
+    """`create_file` and `update_file` with a V4A `diff`, or `delete_file`."""
+
+    type: Text = ""
+    path: Text = ""
+    diff: str | None = None
+
+
+class ApplyPatchCall(Wire):
+    type: Literal["apply_patch_call"]
+    call_id: Text = ""
+    operation: PatchOperation = Field(default_factory=PatchOperation)
+    id: str | None = None
+    status: str | None = None
+
+
+class ApplyPatchCallOutput(Wire):
+    """`status` is `completed` or `failed`."""
+
+    type: Literal["apply_patch_call_output"]
+    call_id: Text = ""
+    status: Text = ""
+    output: Text = ""
+    id: str | None = None
+
+
 class Reasoning(Wire):
     type: Literal["reasoning"]
     summary: Annotated[list[Part], BeforeValidator(lambda value: value or [])] = Field(default_factory=list)
@@ -332,6 +459,21 @@ class AgentMessage(Wire):
     content: Content = ""
 
 
+class Compaction(Wire):
+    """What stands for a part of the conversation that was summarised. Only who made the summary can read it."""
+
+    type: Literal["compaction", "compaction_summary"]
+    encrypted_content: Text = ""
+    id: str | None = None
+
+
+class CompactionTrigger(Wire):
+    """Codex: summarise the conversation, and answer with nothing but a `compaction` item."""
+
+    type: Literal["compaction_trigger"]
+    id: str | None = None
+
+
 class UnknownItem(Wire):
     """An item of a type this version does not convert."""
 
@@ -342,7 +484,9 @@ class UnknownItem(Wire):
 _ITEM_TYPES = frozenset(
     {
         "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output",
-        "tool_search_call", "tool_search_output", "reasoning", "item_reference", "additional_tools", "agent_message",
+        "tool_search_call", "tool_search_output", "shell_call", "shell_call_output", "local_shell_call",
+        "local_shell_call_output", "apply_patch_call", "apply_patch_call_output", "reasoning", "item_reference",
+        "additional_tools", "agent_message", "compaction", "compaction_summary", "compaction_trigger",
     }
 )  # fmt: skip
 
@@ -355,7 +499,8 @@ def _item_kind(value: Any) -> str | None:
         if "role" in value:
             return "message"
         return "item_reference" if "id" in value else None
-    return _item_type(value)
+    kind = _item_type(value)
+    return "compaction" if kind == "compaction_summary" else kind
 
 
 Item = Annotated[
@@ -366,10 +511,18 @@ Item = Annotated[
     | Annotated[CustomToolCallOutput, Tag("custom_tool_call_output")]
     | Annotated[ToolSearchCall, Tag("tool_search_call")]
     | Annotated[ToolSearchOutput, Tag("tool_search_output")]
+    | Annotated[ShellCall, Tag("shell_call")]
+    | Annotated[ShellCallOutput, Tag("shell_call_output")]
+    | Annotated[LocalShellCall, Tag("local_shell_call")]
+    | Annotated[LocalShellCallOutput, Tag("local_shell_call_output")]
+    | Annotated[ApplyPatchCall, Tag("apply_patch_call")]
+    | Annotated[ApplyPatchCallOutput, Tag("apply_patch_call_output")]
     | Annotated[Reasoning, Tag("reasoning")]
     | Annotated[ItemReference, Tag("item_reference")]
     | Annotated[AdditionalTools, Tag("additional_tools")]
     | Annotated[AgentMessage, Tag("agent_message")]
+    | Annotated[Compaction, Tag("compaction")]
+    | Annotated[CompactionTrigger, Tag("compaction_trigger")]
     | Annotated[UnknownItem, Tag("unknown")],
     Discriminator(
         _item_kind,
@@ -588,7 +741,69 @@ class ToolSearchCallItem(TypedDict):
     arguments: JsonObject
 
 
-OutputItem: TypeAlias = MessageItem | ReasoningItem | FunctionCallItem | CustomToolCallItem | ToolSearchCallItem
+class ShellActionItem(TypedDict):
+    commands: list[str]
+    timeout_ms: int | None
+    max_output_length: int | None
+
+
+class ShellCallItem(TypedDict):
+    id: str
+    type: Literal["shell_call"]
+    status: Status
+    call_id: str
+    action: ShellActionItem
+    environment: None
+
+
+class LocalShellActionItem(TypedDict):
+    type: Literal["exec"]
+    command: list[str]
+    env: dict[str, str]
+    timeout_ms: int | None
+    user: None
+    working_directory: str | None
+
+
+class LocalShellCallItem(TypedDict):
+    id: str
+    type: Literal["local_shell_call"]
+    status: Status
+    call_id: str
+    action: LocalShellActionItem
+
+
+class PatchOperationItem(TypedDict):
+    type: Literal["create_file", "update_file", "delete_file"]
+    path: str
+    diff: NotRequired[str]
+
+
+class ApplyPatchCallItem(TypedDict):
+    id: str
+    type: Literal["apply_patch_call"]
+    status: Status
+    call_id: str
+    operation: PatchOperationItem
+
+
+class CompactionItem(TypedDict):
+    id: str
+    type: Literal["compaction"]
+    encrypted_content: str
+
+
+OutputItem: TypeAlias = (
+    MessageItem
+    | ReasoningItem
+    | FunctionCallItem
+    | CustomToolCallItem
+    | ToolSearchCallItem
+    | ShellCallItem
+    | LocalShellCallItem
+    | ApplyPatchCallItem
+    | CompactionItem
+)
 
 
 class InputTokensDetails(TypedDict):

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from addon.config.model import Clients, Config, Limits, ModelRoute, ModelTarget, Provider, Section
+from addon.config.model import Clients, Compaction, Config, Limits, ModelRoute, ModelTarget, Provider, Section, Vision
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -13,6 +13,8 @@ SECTIONS: dict[str, type[Section]] = {
     "models.NAME.": ModelRoute,
     "models.NAME.targets[].": ModelTarget,
     "clients.": Clients,
+    "compaction.": Compaction,
+    "vision.": Vision,
     "limits.": Limits,
 }
 
@@ -35,7 +37,7 @@ def test_every_key_has_its_row_and_every_row_its_key():
 def test_every_row_tells_meaning_and_default():
     for key, (meaning, default, _example) in reference_rows().items():
         assert meaning, key
-        assert default or key == "limits", key
+        assert default or key in ("compaction", "vision", "limits"), key
 
 
 def test_every_key_is_described_in_the_code():

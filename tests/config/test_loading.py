@@ -78,6 +78,7 @@ def test_every_key_of_the_file(tmp_path: Path):
         base_paths: [/v1/, /]
         unmatched: forward
         traces: forward
+        hosted_tools: {web_search: native, "*": error}
         limits: {body_bytes: 10}
         """,
         LLM_KEY="from-env",
@@ -94,6 +95,7 @@ def test_every_key_of_the_file(tmp_path: Path):
     ]
     assert config.models["a"].balance == "weighted"
     assert config.allowed_remotes == ("*.example.com", "api.mistral.ai")
+    assert config.hosted_tools == {"web_search": "native", "*": "error"}
     assert [config.clients.accepts(key) for key in ("one", "two", "three", "", None)] == [
         True,
         True,
@@ -105,6 +107,10 @@ def test_every_key_of_the_file(tmp_path: Path):
     assert (config.unmatched, config.traces, config.limits.body_bytes) == ("forward", "forward", 10)
     assert set(config.secrets()) == {"from-env", "from-file", "one", "two"}
     assert config.findings.key_files == (tmp_path / "mistral.key",)
+
+
+def test_one_word_stands_for_all_hosted_tools(tmp_path: Path):
+    assert load(tmp_path, "hosted_tools: drop\n").hosted_tools == {"*": "drop"}
 
 
 def test_an_empty_list_of_client_keys_serves_nobody(tmp_path: Path):
@@ -411,3 +417,12 @@ def test_no_key_shows_in_a_configuration_or_its_errors(key: str):
     with pytest.raises(ConfigError) as refused:
         load_config(None, {**env, "BRIDGE_REMOTES": "127.0.0.1"})
     assert key not in f"{shown} {refused.value!r}"
+
+
+@pytest.mark.parametrize("section", ["compaction", "vision"])
+def test_a_model_that_the_bridge_calls_itself_must_be_served(tmp_path: Path, section: str):
+    served = "providers: {vllm: {base_url: 'http://127.0.0.1/v1'}}\nmodels: {seer: vllm/vl}\n"
+    text = served + f"{section}: {{model: NAME}}\n"
+    assert load(tmp_path, text.replace("NAME", "seer")).model_dump()[section]["model"] == "seer"
+    problem = error_of(tmp_path, text.replace("NAME", "sear"))
+    assert problem == f"{section}.model: no entry of models serves the model sear. Did you mean seer?"

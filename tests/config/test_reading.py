@@ -45,8 +45,7 @@ def error_of(tmp_path: Path, text: str, **env: str) -> str:
         pytest.param("modles: {}\n", "modles: unknown key. Did you mean models?", id="misspelt"),
         pytest.param(
             "store: sqlite\n",
-            "store: unknown key. Known: providers, models, allowed_remotes, clients, hosts, base_paths, unmatched, "
-            "traces, limits.",
+            f"store: unknown key. Known: {', '.join(Config.model_fields)}.",
             id="unknown",
         ),
         pytest.param(
@@ -88,6 +87,12 @@ def error_of(tmp_path: Path, text: str, **env: str) -> str:
             "providers: {deepseek: {vars: {api_version: 2024-10-21}}}\n",
             "providers.deepseek.vars.api_version: must be text. Put the value in quotes.",
             id="date",
+        ),
+        pytest.param("hosted_tools: off\n", "hosted_tools: must be native or drop or error.", id="policy"),
+        pytest.param(
+            "hosted_tools: {web_serch: drop}\n",
+            "hosted_tools.web_serch: unknown key. Did you mean web_search?",
+            id="type of a hosted tool",
         ),
         pytest.param("limits: {body_bytes: 0}\n", "limits.body_bytes: must be greater than 0.", id="number"),
         pytest.param(

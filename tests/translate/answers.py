@@ -107,6 +107,12 @@ def shortened(item: Mapping[str, Any]) -> list[tuple[str, ...]]:
             said = [("call", item["name"], item["arguments"])]
         case "custom_tool_call":
             said = [("custom", item["name"], item["input"])]
+        case "shell_call":
+            said = [("shell", *item["action"]["commands"])]
+        case "local_shell_call":
+            said = [("local shell", *item["action"]["command"])]
+        case "apply_patch_call":
+            said = [("patch", *item["operation"].values())]
         case _:
             said = [("search", json.dumps(item["arguments"]))]
     status = () if item["status"] == "completed" else (item["status"],)

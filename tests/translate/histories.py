@@ -117,6 +117,25 @@ calls = st.one_of(
     ),
     _fixed(type="custom_tool_call", call_id=call_ids, name="apply_patch", input=texts),
     _fixed(type="tool_search_call", call_id=call_ids, arguments=st.just({"query": "add"}), execution="client"),
+    _fixed(type="shell_call", call_id=call_ids, action=_fixed(commands=st.lists(texts, max_size=2), timeout_ms=9)),
+    _fixed(
+        type="local_shell_call",
+        id=st.sampled_from([None, "lsh_1"]),
+        call_id=call_ids,
+        action=_fixed(type="exec", command=st.lists(texts, max_size=2), env=st.just({"A": "a\0"})),
+    ),
+    _fixed(
+        type="apply_patch_call",
+        call_id=call_ids,
+        operation=_fixed(
+            type=st.sampled_from(["create_file", "delete_file", ""]), path="a.txt", diff=st.none() | texts
+        ),
+    ),
+)
+shell_results = _fixed(
+    stdout=texts,
+    stderr=texts,
+    outcome=st.sampled_from([None, {"type": "timeout"}, {"type": "exit", "exit_code": 1}, {"type": "exit"}]),
 )
 outputs = st.one_of(
     _fixed(
@@ -127,10 +146,20 @@ outputs = st.one_of(
         call_id=call_ids,
         tools=st.just([{"type": "namespace", "name": "mcp", "tools": [{"type": "function", "name": "add"}]}]),
     ),
+    _fixed(type="shell_call_output", call_id=call_ids, output=texts | st.lists(shell_results, max_size=2)),
+    _fixed(type="local_shell_call_output", id=call_ids | st.just("lsh_1"), output=texts),
+    _fixed(
+        type="apply_patch_call_output",
+        call_id=call_ids,
+        status=st.sampled_from(["completed", "failed"]),
+        output=st.none() | texts,
+    ),
 )
 others = st.sampled_from(
     [
         {"type": "web_search_call", "id": "ws_1", "status": "completed"},
+        {"type": "mcp_approval_request", "id": "mcpr_1", "name": "f", "arguments": "{}", "server_label": "s"},
+        {"type": "computer_call_output", "call_id": "call_a", "output": {"type": "computer_screenshot"}},
         {"type": "item_reference", "id": "rs_9"},
         {"type": "additional_tools", "role": "developer", "tools": []},
         {"type": "agent_message", "author": "/a", "recipient": "/b", "content": [{"type": "input_text", "text": "Hi"}]},
@@ -160,10 +189,33 @@ def rounds(draw: st.DrawFn, *, prefix: str) -> list[dict[str, Any]]:
         if draw(st.booleans()):
             items.append({"role": "assistant", "content": "Let me see."})
         ids = [f"{prefix}_{number}_{index}" for index in range(draw(st.integers(1, 3)))]
-        items += [{"type": "function_call", "call_id": i, "name": "run", "arguments": '{"n":1}'} for i in ids]
-        answered = draw(st.permutations(ids))
-        items += [{"type": "function_call_output", "call_id": i, "output": draw(contents)} for i in answered]
+        exchanges = [draw(_exchanges(call_id)) for call_id in ids]
+        items += [call for call, _ in exchanges]
+        items += [output for _, output in draw(st.permutations(exchanges))]
     return items
+
+
+def _exchanges(call_id: str) -> st.SearchStrategy[tuple[dict[str, Any], dict[str, Any]]]:
+    """A call of some kind of tool, and its result."""
+    known = {"call_id": call_id}
+    return st.one_of(
+        st.tuples(
+            st.just({**known, "type": "function_call", "name": "run", "arguments": '{"n":1}'}),
+            contents.map(lambda content: {**known, "type": "function_call_output", "output": content}),
+        ),
+        st.tuples(
+            st.just({**known, "type": "shell_call", "action": {"commands": ["ls"]}}),
+            shell_results.map(lambda result: {**known, "type": "shell_call_output", "output": [result]}),
+        ),
+        st.tuples(
+            st.just({**known, "type": "local_shell_call", "action": {"type": "exec", "command": ["ls"]}}),
+            texts.map(lambda text: {"type": "local_shell_call_output", "id": call_id, "output": text}),
+        ),
+        st.tuples(
+            st.just({**known, "type": "apply_patch_call", "operation": {"type": "delete_file", "path": "a"}}),
+            texts.map(lambda text: {**known, "type": "apply_patch_call_output", "status": "failed", "output": text}),
+        ),
+    )
 
 
 @st.composite

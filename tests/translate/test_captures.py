@@ -58,6 +58,8 @@ class Case:
     parameters: str
     """Keys of the body besides model, messages and tools."""
     profile: Profile = GENERIC
+    left_out: str = ""
+    """Types of the tools and items that the provider is not told about, from the notes."""
 
 
 CODEX_CLASSIC = (
@@ -74,9 +76,11 @@ PARALLEL = f"parallel_tool_calls {STREAM}"
 CASES = [
     Case("agents-js-tools-2", "suatt", "get_weather", ""),
     Case("agents-py-handoff-3", "suatat", "get_weather", ""),
-    Case("agents-py-hosted", "su", "get_weather", ""),
-    Case("agents-py-shell-patch-3", "u", "", ""),
-    Case("aisdk7-options", "u", "get_weather", "parallel_tool_calls max_tokens"),
+    Case("agents-py-hosted", "su", "get_weather", "", left_out="web_search file_search code_interpreter mcp"),
+    Case("agents-py-shell-patch-3", "uatat", "shell apply_patch", ""),
+    Case(
+        "aisdk7-options", "u", "get_weather", "parallel_tool_calls max_tokens", left_out="web_search code_interpreter"
+    ),
     Case(
         "aisdk7-options",
         "u",
@@ -84,8 +88,9 @@ CASES = [
         "parallel_tool_calls max_completion_tokens verbosity prompt_cache_key safety_identifier service_tier "
         "reasoning_effort",
         OPENAI_LIKE,
+        left_out="web_search code_interpreter",
     ),
-    Case("aisdk7-stream-2", "uat", "get_weather", STREAM),
+    Case("aisdk7-stream-2", "uat", "get_weather", STREAM, left_out="item_reference"),
     Case(
         "cline-tools",
         "suat",
@@ -97,16 +102,18 @@ CASES = [
             "team_finalize_outcome team_list_outcomes"
         ),
         STREAM,
+        left_out="web_search image_generation",
     ),
-    Case("codex-classic-exec-2", "suuat", CODEX_CLASSIC, PARALLEL),
-    Case("codex-classic-parallel-2", "suuattt", CODEX_CLASSIC, PARALLEL),
-    Case("codex-classic-patch-3", "suuatat", CODEX_CLASSIC, PARALLEL),
-    Case("codex-classic-plain", "suu", CODEX_CLASSIC, PARALLEL),
+    Case("codex-classic-exec-2", "suuat", CODEX_CLASSIC, PARALLEL, left_out="web_search reasoning"),
+    Case("codex-classic-parallel-2", "suuattt", CODEX_CLASSIC, PARALLEL, left_out="web_search"),
+    Case("codex-classic-patch-3", "suuatat", CODEX_CLASSIC, PARALLEL, left_out="web_search"),
+    Case("codex-classic-plain", "suu", CODEX_CLASSIC, PARALLEL, left_out="web_search"),
     Case(
         "codex-classic-schema-image-tier",
         "suu",
         CODEX_CLASSIC,
         "parallel_tool_calls response_format stream stream_options",
+        left_out="web_search",
     ),
     Case(
         "codex-classic-schema-image-tier",
@@ -115,6 +122,7 @@ CASES = [
         "parallel_tool_calls response_format verbosity prompt_cache_key service_tier stream stream_options "
         "reasoning_effort",
         OPENAI_LIKE,
+        left_out="web_search",
     ),
     Case(
         "codex-classic-toolsearch-mcp-2",
@@ -125,9 +133,10 @@ CASES = [
             "mcp__demo__add_numbers"
         ),
         PARALLEL,
+        left_out="web_search",
     ),
-    Case("codex-lite-code-2", "suuat", CODEX_LITE, PARALLEL),
-    Case("codex-lite-compaction-request", "suuat", CODEX_LITE, PARALLEL),
+    Case("codex-lite-code-2", "suuat", CODEX_LITE, PARALLEL, left_out="reasoning"),
+    Case("codex-lite-compaction-request", "suuat", CODEX_LITE, PARALLEL, left_out="reasoning"),
     Case("codex-lite-notify-2", "suuatu", CODEX_LITE, PARALLEL),
     Case("codex-lite-plain", "suu", CODEX_LITE, PARALLEL),
     Case("codex-lite-spawn-parent-4", "suuatatu", CODEX_LITE, PARALLEL),
@@ -147,6 +156,7 @@ CASES = [
             "multi_agent_v1__wait_agent get_goal create_goal update_goal"
         ),
         PARALLEL,
+        left_out="web_search",
     ),
     Case(
         "copilot-bash-2",
@@ -156,8 +166,9 @@ CASES = [
             "semantic_code_search skill sql session_store_sql read_agent list_agents write_agent grep glob task"
         ),
         PARALLEL,
+        left_out="reasoning",
     ),
-    Case("langchain-py-reason-2", "uat", "get_weather", ""),
+    Case("langchain-py-reason-2", "uat", "get_weather", "", left_out="reasoning"),
     Case("llm-plain", "u", "", STREAM),
     Case("openai-js-loop-2", "uatt", "get_weather", ""),
     Case("openai-py-custom-2", "uat", "run_sql", ""),
@@ -165,31 +176,56 @@ CASES = [
     Case(
         "openai-py-rich",
         "ddduau",
-        "get_weather crm__get",
+        "get_weather shell apply_patch crm__get",
         "tool_choice max_completion_tokens temperature top_p logprobs top_logprobs response_format "
         "verbosity prompt_cache_key safety_identifier service_tier",
         OPENAI_LIKE,
+        left_out="web_search file_search code_interpreter mcp image_generation tool_search",
     ),
-    Case("opencode-bash-2", "suat", "apply_patch bash glob grep read skill task todowrite webfetch", STREAM),
+    Case(
+        "opencode-bash-2",
+        "suat",
+        "apply_patch bash glob grep read skill task todowrite webfetch",
+        STREAM,
+        left_out="reasoning",
+    ),
 ]
 
 
-def convert(capture: str, profile: Profile) -> ChatCall:
+def convert(capture: str, profile: Profile, notes: Notes | None = None) -> ChatCall:
     recorded = json.loads((CAPTURES / f"{capture}.json").read_text(encoding="utf-8"))
     request = read_request(dumps(recorded["request"]["body"]).encode())
-    return to_chat(request, profile, model="m", origin="here/m", lookup=lambda _: None, notes=Notes())
+    return to_chat(
+        request, profile, model="m", origin="here/m", lookup=lambda _: None, notes=Notes() if notes is None else notes
+    )
 
 
 @pytest.mark.parametrize(
     "case", CASES, ids=lambda case: case.capture + ("" if case.profile is GENERIC else ", OpenAI-like")
 )
 def test_converted(case: Case) -> None:
-    body = convert(case.capture, case.profile).body
+    notes = Notes()
+    body = convert(case.capture, case.profile, notes).body
     messages, tools = body["messages"], body.get("tools", [])
     assert "".join(str(message["role"])[0] for message in messages) == case.roles
     assert [tool["function"]["name"] for tool in tools] == case.tools.split()
     assert [key for key in body if key not in ("model", "messages", "tools")] == case.parameters.split()
     assert not set(NEVER) & set(_keys_and_types(body))
+    named = [note.what.partition(": ")[2] for note in notes if note.what.startswith(("tools: ", "input: "))]
+    assert list(dict.fromkeys(named)) == case.left_out.split()
+
+
+def test_the_shell_and_patch_calls_of_the_agents_sdk_are_calls_of_functions() -> None:
+    messages = convert("agents-py-shell-patch-3", GENERIC).body["messages"]
+    functions = [call["function"] for message in messages for call in message.get("tool_calls", ())]
+    assert [(function["name"], json.loads(function["arguments"])) for function in functions] == [
+        ("shell", {"commands": ["echo hi"], "timeout_ms": 5000, "max_output_length": 2000}),
+        ("apply_patch", {"operation": {"type": "create_file", "path": "a.txt", "diff": "+hello\n"}}),
+    ]
+    assert [message["content"] for message in messages if message["role"] == "tool"] == [
+        "Exit code: 0\nOutput:\nshell-out",
+        "Status: completed\nCreated a.txt",
+    ]
 
 
 @pytest.mark.parametrize("capture", ["langchain-py-prev-2", "openai-py-previous-2"])

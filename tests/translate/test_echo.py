@@ -22,7 +22,10 @@ def told(**asked: object) -> dict[str, object]:
         ({"instructions": "Be brief"}, {"instructions": "Be brief"}),
         ({"metadata": {"a": "b"}}, {"metadata": {"a": "b"}}),
         ({"store": False, "parallel_tool_calls": False}, {"store": False, "parallel_tool_calls": False}),
-        ({"reasoning": {"effort": "low", "generate_summary": "auto"}}, {"reasoning": {"effort": "low", "summary": "auto"}}),
+        (
+            {"reasoning": {"effort": "low", "generate_summary": "auto"}},
+            {"reasoning": {"effort": "low", "summary": "auto"}},
+        ),
         ({"text": {"verbosity": "low"}}, {"text": {"format": {"type": "text"}, "verbosity": "low"}}),
         ({"tools": [FUNCTION]}, {"tools": [{**FUNCTION, "description": None, "parameters": None, "strict": None}]}),
         ({"tools": [{"type": "web_search"}]}, {"tools": [{"type": "web_search"}]}),
@@ -51,11 +54,20 @@ def test_the_schema_is_repeated() -> None:
         ({"reasoning": {"effort": "ultra", "summary": "none"}}, {"reasoning": {"effort": None, "summary": None}}),
         ({"text": {"verbosity": "chatty"}}, {"text": {"format": {"type": "text"}, "verbosity": "medium"}}),
         ({"text": {"format": {"type": "yaml"}}}, {"text": {"format": {"type": "text"}, "verbosity": "medium"}}),
-        ({"text": {"format": {"type": "json_schema"}}}, {"text": {"format": {"type": "json_schema", "name": "", "schema": {}}, "verbosity": "medium"}}),
+        (
+            {"text": {"format": {"type": "json_schema"}}},
+            {"text": {"format": {"type": "json_schema", "name": "", "schema": {}}, "verbosity": "medium"}},
+        ),
         ({"tool_choice": "any"}, {"tool_choice": "auto"}),
         ({"tool_choice": {"type": "tomorrow"}}, {"tool_choice": "auto"}),
-        ({"tools": [{"type": "tomorrow"}, FUNCTION]}, {"tools": [{**FUNCTION, "description": None, "parameters": None, "strict": None}]}),
-        ({"tools": [{"type": "namespace", "name": "n", "tools": []}]}, {"tools": [{"type": "namespace", "name": "n", "tools": [], "description": ""}]}),
+        (
+            {"tools": [{"type": "tomorrow"}, FUNCTION]},
+            {"tools": [{**FUNCTION, "description": None, "parameters": None, "strict": None}]},
+        ),
+        (
+            {"tools": [{"type": "namespace", "name": "n", "tools": []}]},
+            {"tools": [{"type": "namespace", "name": "n", "tools": [], "description": ""}]},
+        ),
         ({"prompt_cache_retention": "forever"}, {"prompt_cache_retention": None}),
     ],
 )

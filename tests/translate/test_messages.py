@@ -218,6 +218,51 @@ ITEMS = [
         [calls(("a", '{"input":"*** Begin\\n"}'), name="apply_patch"), result("a", "1\n2")],
     ),
     Case(
+        "commands and what they wrote",
+        [
+            {"type": "shell_call", "call_id": "a", "action": {"commands": ["ls"]}, "status": "completed"},
+            {
+                "type": "shell_call_output",
+                "call_id": "a",
+                "output": [{"stdout": "x", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}],
+            },
+        ],
+        [calls(("a", '{"commands":["ls"]}'), name="shell"), result("a", "Exit code: 0\nOutput:\nx")],
+    ),
+    Case(
+        "a local command; its output names the call by the call id, by the item's id, or by `call_id`",
+        [
+            {"type": "local_shell_call", "id": "lsh_1", "call_id": "a", "action": {"command": ["ls"]}},
+            {"type": "local_shell_call", "id": "lsh_2", "call_id": "b", "action": {"command": ["ls"]}},
+            {"type": "local_shell_call", "id": "lsh_3", "call_id": "c", "action": {"command": ["ls"]}},
+            {"type": "local_shell_call_output", "id": "a", "output": "1"},
+            {"type": "local_shell_call_output", "id": "lsh_2", "output": "2"},
+            {"type": "local_shell_call_output", "id": "lsho_3", "call_id": "c", "output": "3"},
+        ],
+        [
+            calls(*((i, '{"command":["ls"]}') for i in "abc"), name="local_shell"),
+            result("a", "1"),
+            result("b", "2"),
+            result("c", "3"),
+        ],
+    ),
+    Case(
+        "a local command answered as a function, as Codex does it",
+        [{"type": "local_shell_call", "call_id": "a", "action": {"command": ["ls"]}}, output("a", "1")],
+        [calls(("a", '{"command":["ls"]}'), name="local_shell"), result("a", "1")],
+    ),
+    Case(
+        "a patch and what became of it",
+        [
+            {"type": "apply_patch_call", "call_id": "a", "operation": {"type": "delete_file", "path": "x"}},
+            {"type": "apply_patch_call_output", "call_id": "a", "status": "failed", "output": "No such file"},
+        ],
+        [
+            calls(("a", '{"operation":{"type":"delete_file","path":"x"}}'), name="apply_patch"),
+            result("a", "Status: failed\nNo such file"),
+        ],
+    ),
+    Case(
         "a function of a namespace",
         [call("a", name="add", namespace="mcp__demo"), output("a")],
         [calls("a", name="mcp__demo__add"), result("a")],
@@ -282,6 +327,18 @@ ITEMS = [
         [said("Searching."), {"type": "web_search_call", "id": "ws_1"}, call("a"), output("a")],
         [calls("a", content="Searching."), result("a")],
         notes=["input: web_search_call"],
+    ),
+    Case(
+        "what hosted tools did is left out, once noted for each type",
+        [
+            user("Hi"),
+            {"type": "file_search_call", "id": "fs_1", "queries": ["x"], "results": [{"text": "found"}]},
+            {"type": "mcp_call", "id": "mcp_1", "name": "f", "arguments": "{}", "output": "secret"},
+            {"type": "mcp_call", "id": "mcp_2", "name": "g", "arguments": "{}", "output": "secret"},
+            {"type": "computer_call_output", "call_id": "c", "output": {"type": "computer_screenshot"}},
+        ],
+        [user("Hi")],
+        notes=["input: file_search_call", "input: mcp_call", "input: computer_call_output"],
     ),
     Case(
         "ids, phase, status and unknown keys stay here",

@@ -98,7 +98,6 @@ CASES = [
         [
             "store: answers are not kept here: they cannot be retrieved or continued by id",
             "truncation: nothing is cut: a conversation that is too long is an error",
-            "context_management: not done here; the client has to shorten the conversation itself",
             "moderation: done at OpenAI only",
             "prompt_cache_options: not known to chat providers; they cache as they do",
             "background_options: without effect in a call that is not in the background",

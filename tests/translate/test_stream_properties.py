@@ -19,6 +19,8 @@ TOOLS = {
     "patch": CalledTool("custom", "apply_patch"),
     "find": CalledTool("tool_search", "tool_search"),
     "srv__f": CalledTool("function", "f", "srv"),
+    "shell": CalledTool("shell", "shell"),
+    "edit": CalledTool("apply_patch", "apply_patch"),
 }
 RESET = ApiError.upstream("acme closed the connection.")
 
@@ -38,7 +40,8 @@ CUTS = st.lists(st.integers(0, 10_000), max_size=4)
 
 ARGUMENTS = st.dictionaries(st.text(max_size=4), JSON_VALUES, max_size=2).map(json.dumps)
 CALL = st.tuples(
-    st.sampled_from(["f", "g", "patch", "find", "srv__f"]), ARGUMENTS | st.just("") | st.just('{"input":"x"}')
+    st.sampled_from(["f", "g", *TOOLS]),
+    ARGUMENTS | st.sampled_from(["", '{"input":"x"}', '{"commands":["ls"]}', '{"type":"delete_file","path":"a"}']),
 )
 FINISHES = st.sampled_from(["stop", "tool_calls", "length", "content_filter", "error", "odd"])
 USAGES = st.fixed_dictionaries({"prompt_tokens": st.integers(0, 9), "completion_tokens": st.integers(0, 9)})
@@ -131,9 +134,22 @@ ODD_CALL = st.fixed_dictionaries(
         "function": st.fixed_dictionaries(
             {},
             optional={
-                "name": st.sampled_from(["f", "g", "patch", "find", "srv__f", "", None]),
+                "name": st.sampled_from(["f", "g", *TOOLS, "", None]),
                 "arguments": st.sampled_from(
-                    ['{"a"', ":1}", "{}", '{"input":"x"}', "", " ", "oops", None, {"a": 1}, [], 5]
+                    [
+                        '{"a"',
+                        ":1}",
+                        "{}",
+                        '{"input":"x"}',
+                        '{"commands":["ls"]}',
+                        "",
+                        " ",
+                        "oops",
+                        None,
+                        {"a": 1},
+                        [],
+                        5,
+                    ]
                 ),
             },
         )

@@ -11,7 +11,7 @@ from addon.providers.profile import Profile
 from addon.translate.errors import ApiError
 from addon.translate.notes import Notes
 from addon.translate.output import CalledTool
-from addon.translate.tools import KnownTool, ToolRegistry, object_schema
+from addon.translate.tools import KnownTool, ToolRegistry
 from addon.wire.json import Json, JsonObject, dumps
 from addon.wire.responses import ResponsesRequest, read_request
 
@@ -153,12 +153,12 @@ DECLARED = [
     ),
     Declared(
         "what chat cannot express",
-        [{"type": "web_search"}, {"type": "web_search"}, {"type": "shell"}, {"type": "new_thing"}],
+        [{"type": "web_search"}, {"type": "web_search"}, {"type": "computer"}, {"type": "new_thing"}],
         [],
         [
             "tools: web_search: hosted at OpenAI; not available at this provider",
-            "tools: shell: built into OpenAI's models; not offered to this provider's",
-            "tools: new_thing: not a type of tool that is known here; not offered",
+            "tools: computer: built into OpenAI's models; not available at this provider",
+            "tools: new_thing: not a type of tool that is known here; not available at this provider",
         ],
     ),
     Declared("no tools at all", [LOOK], [], ["tools: this model cannot call tools"], Profile(tools=False)),
@@ -186,43 +186,6 @@ def test_tools_come_from_the_request_then_from_items() -> None:
         {"type": "additional_tools", "role": "developer", "tools": [{**LOOK, "name": "late"}]},
     )
     assert names(tools) == ["look", "find", "found__look", "late"]
-
-
-@pytest.mark.parametrize(
-    ("given_schema", "expected"),
-    [
-        pytest.param(None, EMPTY, id="none"),
-        pytest.param({}, EMPTY, id="empty"),
-        pytest.param({"type": None}, EMPTY, id="null type"),
-        pytest.param({"properties": {"a": {}}}, {"type": "object", "properties": {"a": {}}}, id="no root type"),
-        pytest.param({"type": "object"}, EMPTY, id="no properties"),
-        pytest.param(
-            {"type": "object", "properties": {"m": {"type": "string", "encrypted": True}}, "encrypted": False},
-            {"type": "object", "properties": {"m": {"type": "string"}}},
-            id="the mark encrypted",
-        ),
-        pytest.param(
-            {"type": "object", "properties": {"encrypted": {"type": "boolean"}, "b": True}},
-            {"type": "object", "properties": {"encrypted": {"type": "boolean"}, "b": True}},
-            id="a property called encrypted",
-        ),
-        pytest.param(
-            {"type": "object", "properties": {"encrypted": True}},
-            {"type": "object", "properties": {"encrypted": True}},
-            id="a property called encrypted that may be anything",
-        ),
-        pytest.param(
-            {
-                "type": "object",
-                "properties": {"a": {"items": {"anyOf": [{"encrypted": True}]}, "default": {"encrypted": True}}},
-            },
-            {"type": "object", "properties": {"a": {"items": {"anyOf": [{}]}, "default": {"encrypted": True}}}},
-            id="deep, but not in values",
-        ),
-    ],
-)
-def test_parameters_are_an_object_schema(given_schema: JsonObject | None, expected: JsonObject) -> None:
-    assert object_schema(given_schema) == expected
 
 
 # --- names there and back --------------------------------------------------------------------------------------------
@@ -278,14 +241,42 @@ def test_tool_search_and_a_function_of_that_name() -> None:
     assert tools.resolve(second).kind == "tool_search"
 
 
+NATIVE = ("shell", "local_shell", "apply_patch")
+
+
+@pytest.mark.parametrize("kind", NATIVE)
+def test_a_tool_that_is_named_by_its_type(kind: str) -> None:
+    tools, notes = registry([{"type": "function", "name": kind}, {"type": kind}, {"type": "custom", "name": kind}])
+    assert [tools.resolve(name).kind for name in names(tools)] == ["function", kind, "custom"]
+    native = tools.declarations[1]["function"]
+    assert tools.called(native["name"]) == CalledTool(kind, kind)
+    assert native["description"]
+    assert native["parameters"]["additionalProperties"] is False
+    offer = tools.offer(request(tool_choice={"type": kind}).tool_choice, notes)
+    assert offer.choice == {"type": "function", "function": {"name": native["name"]}}
+    assert not len(notes)
+
+
+@pytest.mark.parametrize("kind", NATIVE)
+def test_an_earlier_call_of_a_tool_that_is_gone(kind: str) -> None:
+    tools, _ = registry([{"type": "function", "name": kind}], {"type": f"{kind}_call", "call_id": "c"})
+    chat_name = tools.chat_name(kind, kind, None)
+    assert names(tools) == [kind]
+    assert chat_name != kind
+    assert tools.resolve(chat_name).kind == kind
+
+
 NAMES = st.text(max_size=40) | st.sampled_from(
     ["a", "b", "a__b", "b__a", "x" * 63, "x" * 64, "x" * 90, "a_", "_b", "__"]
 )
-TOOLS = st.lists(st.tuples(st.sampled_from(["function", "custom"]), st.none() | NAMES.filter(bool), NAMES), max_size=8)
+NAMED_TOOLS = st.tuples(
+    st.sampled_from(["function", "custom"]), st.none() | NAMES.filter(bool), NAMES | st.sampled_from(NATIVE)
+)
+TOOLS = st.lists(NAMED_TOOLS | st.sampled_from(NATIVE).map(lambda kind: (kind, None, kind)), max_size=8)
 
 
 def as_tool(kind: str, namespace: str | None, name: str) -> JsonObject:
-    tool: JsonObject = {"type": kind, "name": name}
+    tool: JsonObject = {"type": kind} if kind in NATIVE else {"type": kind, "name": name}
     return tool if namespace is None else {"type": "namespace", "name": namespace, "tools": [tool]}
 
 

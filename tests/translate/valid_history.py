@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from addon.providers.profile import Profile
-from addon.wire.chat import ChatMessage
+from addon.wire.chat import ChatMessage, CustomCall, ToolCall
 from addon.wire.json import dumps
 
 _KEYS = {
@@ -74,12 +74,22 @@ def _assert_calls(messages: Sequence[ChatMessage], profile: Profile) -> None:
             assert call["id"] not in seen, "an id used twice"
             seen.add(call["id"])
             _assert_call_id(call["id"], profile)
-            assert set(call) == {"id", "type", "function"}
-            assert call["type"] == "function"
-            assert call["function"]["name"]
-            assert isinstance(json.loads(call["function"]["arguments"], parse_constant=_no_constant), dict)
-        expected = [(call["id"], call["function"]["name"]) for call in calls]
+        expected = [(call["id"], _assert_call(call, profile)) for call in calls]
     assert not expected, "calls without results at the end"
+
+
+def _assert_call(call: ToolCall | CustomCall, profile: Profile) -> str:
+    """Returns: its name."""
+    assert set(call) == {"id", "type", call["type"]}
+    if call["type"] == "custom":
+        assert profile.custom_tools == "custom"
+        assert isinstance(call["custom"]["input"], str)
+        name = call["custom"]["name"]
+    else:
+        assert isinstance(json.loads(call["function"]["arguments"], parse_constant=_no_constant), dict)
+        name = call["function"]["name"]
+    assert name
+    return name
 
 
 def _assert_call_id(call_id: str, profile: Profile) -> None:

@@ -11,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from addon.wire.responses import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    ApplyPatchTool,
     CustomTool,
     FunctionCall,
     FunctionCallOutput,
@@ -18,11 +21,17 @@ from addon.wire.responses import (
     ImagePart,
     InvalidRequest,
     ItemReference,
+    LocalShellCall,
+    LocalShellCallOutput,
+    LocalShellTool,
     Message,
     NamespaceTool,
     OtherTool,
     Reasoning,
     ResponsesRequest,
+    ShellCall,
+    ShellCallOutput,
+    ShellTool,
     TextPart,
     ToolSearchTool,
     UnknownItem,
@@ -74,6 +83,13 @@ def test_no_input_is_an_empty_message(body: object) -> None:
         ({"type": "function_call", "call_id": "a", "name": "f", "arguments": {"a": 1}}, FunctionCall),
         ({"type": "function_call_output", "call_id": "a", "output": None}, FunctionCallOutput),
         ({"type": "reasoning", "summary": None, "content": None}, Reasoning),
+        ({"type": "shell_call", "call_id": "a", "action": {"commands": ["ls"], "timeout_ms": None}}, ShellCall),
+        ({"type": "shell_call_output", "call_id": "a", "output": [{"stdout": None, "outcome": None}]}, ShellCallOutput),
+        ({"type": "shell_call_output", "call_id": "a", "output": "text"}, ShellCallOutput),
+        ({"type": "local_shell_call", "call_id": "a", "action": {"command": ["ls"], "env": None}}, LocalShellCall),
+        ({"type": "local_shell_call_output", "id": "a", "output": "{}"}, LocalShellCallOutput),
+        ({"type": "apply_patch_call", "call_id": "a", "operation": {"type": "delete_file"}}, ApplyPatchCall),
+        ({"type": "apply_patch_call_output", "call_id": "a", "status": "failed"}, ApplyPatchCallOutput),
         ({"type": "tomorrow", "id": "x", "what": 1}, UnknownItem),
     ],
 )
@@ -107,11 +123,27 @@ def test_tools() -> None:
         {"type": "custom", "name": "c", "format": {"type": "text"}},
         {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "g"}]},
         {"type": "tool_search", "execution": "client"},
+        {"type": "shell", "environment": None},
+        {"type": "local_shell"},
+        {"type": "apply_patch"},
         {"type": "web_search"},
     ]
     read_tools = read({"tools": tools}).tools or []
 
-    assert [type(tool) for tool in read_tools] == [FunctionTool, CustomTool, NamespaceTool, ToolSearchTool, OtherTool]
+    assert [type(tool) for tool in read_tools] == [
+        FunctionTool, CustomTool, NamespaceTool, ToolSearchTool, ShellTool, LocalShellTool, ApplyPatchTool, OtherTool,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("environment", "local"),
+    [(None, True), ({"type": "local"}, True), ({"type": "container_auto"}, False), ({}, False)],
+)
+def test_where_a_shell_runs(environment: object, local: bool) -> None:
+    (tool,) = read({"tools": [{"type": "shell", "environment": environment}]}).tools or []
+
+    assert isinstance(tool, ShellTool)
+    assert tool.is_local == local
 
 
 def test_unknown_keys_are_kept() -> None:
@@ -145,6 +177,8 @@ def test_half_surrogates_are_mended() -> None:
         ({"tools": [{"type": "function"}]}, "tools[0].name"),
         ({"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "function"}]}]}, "tools[0].tools[0].name"),
         ({"tools": [{"type": ["function"]}]}, "tools[0].type"),
+        ({"tools": [{"type": "shell", "environment": "local"}]}, "tools[0].environment"),
+        ({"input": [{"type": "shell_call", "action": {"commands": "ls"}}]}, "input[0].action.commands"),
         ({"input": [{"type": {"a": 1}, "role": "user"}]}, "input[0].type"),
         ({"tool_choice": 5}, "tool_choice"),
         ({"max_output_tokens": 1.5}, "max_output_tokens"),

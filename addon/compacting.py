@@ -1,0 +1,97 @@
+"""Compaction: calls whose answer is a summary of the conversation, written by a model.
+
+That is what a `compaction_trigger` item and POST /v1/responses/compact ask for. A summary that is only written before
+the call itself (`context_management`) is a `PrecedingCall`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from addon.exchange import Action, Data, End, Record, SingleExchange
+from addon.preceding import Said, UnheardAnswer, enter_usage
+from addon.routing import Target
+from addon.translate.compaction import Summary, summary_of
+from addon.translate.errors import ApiError
+from addon.translate.output import ResponseBuilder
+from addon.wire.json import JsonObject, dumps
+from addon.wire.responses import Usage
+from addon.wire.sse import encode
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A summary, and the tokens it cost."""
+
+    summary: Summary
+    usage: Usage | None
+
+
+def written(result: Said | ApiError, provider: str) -> Written | ApiError:
+    """The summary in what a model said when it was asked for one."""
+    if isinstance(result, ApiError):
+        return result
+    summary = summary_of(result.text)
+    if summary is None:
+        return ApiError.upstream(f"The model at the provider {provider} wrote no summary of the conversation.")
+    return Written(summary, result.usage)
+
+
+class SummaryExchange(SingleExchange):
+    """A call whose whole answer is a summary. The client hears nothing until there is one, or an error.
+
+    Args:
+        answer: takes in what the model writes.
+        shown: makes the client's answer of a summary.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        body: JsonObject,
+        *,
+        stream: bool,
+        client_stream: bool,
+        answer: UnheardAnswer,
+        shown: Callable[[Written], JsonObject | ResponseBuilder],
+        record: Record,
+        request_id: str,
+        now: Callable[[], float],
+        hide: Callable[[str], str],
+    ) -> None:
+        super().__init__(target, body, stream=stream, record=record, request_id=request_id, now=now, hide=hide)
+        self._client_stream = client_stream
+        self._answer = answer
+        self._shown = shown
+
+    def _feed(self, data: bytes) -> list[Action]:
+        self._answer.feed(data)
+        return self._tell()
+
+    def _finish(self) -> list[Action]:
+        self._answer.end()
+        return self._tell()
+
+    def _fail(self, error: ApiError) -> list[Action]:
+        self._answer.fail(error)
+        return self._tell()
+
+    def _tell(self) -> list[Action]:
+        if not self._answer.ended:
+            return []
+        result = written(self._answer.result(), self._target.provider)
+        if isinstance(result, ApiError):
+            return [self._answer_error(result)]
+        enter_usage(self.record, result.usage)
+        self.record.outcome = "compacted"
+        answer = self._shown(result)
+        if not isinstance(answer, ResponseBuilder):
+            return [self._answer_json(answer)]
+        return self._streamed(answer) if self._client_stream else [self._answer_json(answer.response)]
+
+    def _streamed(self, builder: ResponseBuilder) -> list[Action]:
+        data = b"".join(encode(event.type, dumps(event.payload())) for event in builder.take())
+        head = self._head(200, "text/event-stream; charset=utf-8")
+        self._close(outcome="compacted")
+        return [head, Data(data), End()]

@@ -1,0 +1,178 @@
+"""Calls of providers that are made first, and whose answers no client hears: a summary, the description of an image.
+
+A `PrecedingCall` ends with the text that a model wrote, or with the error in its place, and with the exchange that
+follows. A `PrecededExchange` goes from one to the next until it has come to the call itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from addon.exchange import Action, Exchange, Record, SingleExchange
+from addon.routing import Target
+from addon.translate.errors import ApiError
+from addon.translate.output import ResponseBuilder
+from addon.translate.stream import StreamConverter
+from addon.wire.json import JsonObject
+from addon.wire.responses import OutputItem, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The text of a model's answer, and the tokens it cost."""
+
+    text: str
+    usage: Usage | None
+
+
+def enter_usage(record: Record, usage: Usage | None) -> None:
+    """Put the tokens of an answer on record, if its provider has told them."""
+    if usage is not None:
+        record.input_tokens = usage["input_tokens"]
+        record.output_tokens = usage["output_tokens"]
+
+
+class UnheardAnswer:
+    """One answer of a model that no client hears. Feed it the provider's body; it ends with a text or an error."""
+
+    def __init__(self, builder: ResponseBuilder, converter: StreamConverter) -> None:
+        self._builder = builder
+        self._converter = converter
+
+    def feed(self, data: bytes) -> None:
+        self._converter.feed(data)
+
+    def end(self) -> None:
+        self._converter.end()
+
+    def fail(self, error: ApiError) -> None:
+        self._converter.fail(error)
+
+    @property
+    def ended(self) -> bool:
+        return self._builder.ended
+
+    def result(self) -> Said | ApiError:
+        """What came of it, once it has ended."""
+        if self._builder.error is not None:
+            return self._builder.error
+        response = self._builder.response
+        return Said(_text(response["output"]), response["usage"])
+
+
+def _text(output: Sequence[OutputItem]) -> str:
+    texts = [
+        part["text"]
+        for item in output
+        if item["type"] == "message"
+        for part in item["content"]
+        if part["type"] == "output_text"
+    ]
+    return "\n".join(texts)
+
+
+class PrecedingCall(SingleExchange):
+    """A call made before another one. The client hears nothing of it.
+
+    Args:
+        outcome: what the log says of its success, in a word.
+        follow: makes what comes next of the answer. An error is no reason to stop: it may be done without.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        body: JsonObject,
+        *,
+        stream: bool,
+        answer: UnheardAnswer,
+        outcome: str,
+        follow: Callable[[Said | ApiError], Exchange],
+        record: Record,
+        request_id: str,
+        now: Callable[[], float],
+        hide: Callable[[str], str],
+    ) -> None:
+        super().__init__(target, body, stream=stream, record=record, request_id=request_id, now=now, hide=hide)
+        self._answer = answer
+        self._outcome = outcome
+        self._follow = follow
+        self.next: Exchange | None = None
+        """What comes after it, once it is known."""
+
+    def _feed(self, data: bytes) -> list[Action]:
+        self._answer.feed(data)
+        return self._go_on()
+
+    def _finish(self) -> list[Action]:
+        self._answer.end()
+        return self._go_on()
+
+    def _fail(self, error: ApiError) -> list[Action]:
+        self._answer.fail(error)
+        return self._go_on()
+
+    def _go_on(self) -> list[Action]:
+        if self._answer.ended:
+            result = self._answer.result()
+            if isinstance(result, ApiError):
+                self._close(status=result.status, outcome=f"error {result.code}")
+            else:
+                enter_usage(self.record, result.usage)
+                self._close(status=200, outcome=self._outcome)
+            self.next = self._follow(result)
+        return []
+
+
+class PrecededExchange(Exchange):
+    """A call that has others made first, one after the other.
+
+    Args:
+        first: the first of them.
+        record: what is known of the call itself, until it is made.
+    """
+
+    def __init__(self, first: PrecedingCall, record: Record) -> None:
+        self._current: Exchange = first
+        self._past: list[Record] = []
+        self.record = record
+
+    @property
+    def records(self) -> Sequence[Record]:
+        return (*self._past, *self._current.records)
+
+    @property
+    def over(self) -> bool:
+        return self._current.over
+
+    def begin(self) -> list[Action]:
+        return self._current.begin()
+
+    def upstream_head(self, status: int, headers: Mapping[str, str]) -> list[Action]:
+        return self._then(self._current.upstream_head(status, headers))
+
+    def upstream_data(self, data: bytes) -> list[Action]:
+        return self._then(self._current.upstream_data(data))
+
+    def upstream_end(self) -> list[Action]:
+        return self._then(self._current.upstream_end())
+
+    def upstream_lost(self, message: str) -> list[Action]:
+        return self._then(self._current.upstream_lost(message))
+
+    def client_gone(self) -> None:
+        self._current.client_gone()
+
+    def crashed(self, *, begun: bool) -> list[Action]:
+        return self._current.crashed(begun=begun)
+
+    def _then(self, actions: list[Action]) -> list[Action]:
+        """The next call begins as soon as the one before it is done."""
+        if isinstance(self._current, PrecedingCall) and self._current.next is not None:
+            self._past.append(self._current.record)
+            self._current = self._current.next
+            actions = [*actions, *self._current.begin()]
+        if not isinstance(self._current, PrecedingCall):
+            self.record = self._current.record
+        return actions
