@@ -14,7 +14,15 @@ from addon.preceding import PrecededExchange, PrecedingCall, Said, UnheardAnswer
 from addon.routing import Target
 from addon.store.descriptions import Descriptions
 from addon.store.recent import RecentItems
-from addon.translate.compaction import Summary, exceeds, open_summary, retained, seal_summary, summary_items
+from addon.translate.compaction import (
+    Summary,
+    claims_summary,
+    exceeds,
+    open_summary,
+    retained,
+    seal_summary,
+    summary_items,
+)
 from addon.translate.errors import ApiError
 from addon.translate.hosted import DEFAULT_POLICY, HostedPolicy
 from addon.translate.images import description_of, description_request, images_in, with_descriptions
@@ -129,7 +137,7 @@ class Calls:
         setting = _Setting(request, place.target, place)
         chat = self._chat(setting)
         threshold = _threshold(request)
-        if threshold is not None and exceeds(chat.body, threshold) and _has_past(request.items()):
+        if threshold is not None and exceeds(chat.body, threshold) and self._has_past(request, place):
             return self._compact_first(setting, place)
         return self._call(setting, chat)
 
@@ -142,7 +150,7 @@ class Calls:
 
     def _compact(self, request: ResponsesRequest, place: Place) -> Exchange:
         key = self._state_key()
-        items = conversation(request, self._lookup(place), self._open)
+        kept = self._kept(request, place)
 
         def shown(written: Written) -> JsonObject:
             compaction: Item = Compaction(
@@ -152,7 +160,7 @@ class Calls:
                 "id": self._ids("resp"),
                 "object": "response.compaction",
                 "created_at": int(self._now()),
-                "output": [self._shown(item) for item in (*retained(items), compaction)],
+                "output": [self._shown(item) for item in (*kept, compaction)],
                 "usage": cast(JsonObject, written.usage),
             }
 
@@ -240,7 +248,7 @@ class Calls:
         return lambda item_id: self._recent.get(place.caller, item_id)
 
     def _open(self, encrypted_content: str) -> Summary | None:
-        return open_summary(encrypted_content, self._state_key())
+        return open_summary(encrypted_content, self._state_key()) if claims_summary(encrypted_content) else None
 
     # --- summaries
 
@@ -292,8 +300,7 @@ class Calls:
                 whole = _Setting(request, place.target, place, notes)
                 return self._call(whole, self._chat(whole))
             sealed = seal_summary(result.summary, key)
-            kept = retained(conversation(request, self._lookup(place), self._open))
-            shorter = [*kept, Compaction(type="compaction", encrypted_content=sealed)]
+            shorter = [*self._kept(request, place), Compaction(type="compaction", encrypted_content=sealed)]
             short = _Setting(request.model_copy(update={"input": shorter}), place.target, place, notes)
             return self._call(_Setting(request, place.target, place, notes), self._chat(short), compaction=sealed)
 
@@ -317,6 +324,18 @@ class Calls:
         )
         setting = _Setting(asking, place.compactor, place)
         return setting, self._chat(setting)
+
+    def _kept(self, request: ResponsesRequest, place: Place) -> list[Item]:
+        """What stays beside a new summary. Earlier ones are left unread, so as not to pass for the user's words."""
+        return retained(conversation(request, self._lookup(place), lambda _: None))
+
+    def _has_past(self, request: ResponsesRequest, place: Place) -> bool:
+        """True if the model has said or done something that a summary could tell, and none tells yet."""
+        calls = (FunctionCall, CustomToolCall, ShellCall, LocalShellCall, ApplyPatchCall)
+        items = conversation(request, self._lookup(place), self._open)
+        return any(
+            isinstance(item, calls) or (isinstance(item, Message) and item.role == "assistant") for item in items
+        )
 
     # --- images for models that take none
 
@@ -445,9 +464,3 @@ def _threshold(request: ResponsesRequest) -> int | None:
         if edit.get("type") == "compaction" and isinstance(threshold, int) and not isinstance(threshold, bool):
             return threshold
     return None
-
-
-def _has_past(items: Sequence[Item]) -> bool:
-    """True if the model has said or done something that a summary could tell."""
-    calls = (FunctionCall, CustomToolCall, ShellCall, LocalShellCall, ApplyPatchCall)
-    return any(isinstance(item, calls) or (isinstance(item, Message) and item.role == "assistant") for item in items)

@@ -252,6 +252,8 @@ class _Stream:
                 return self._custom_call(blank, where)
             case "tool_search_call":
                 return self._tool_search(blank)
+            case "web_search_call":
+                return self._web_search(blank, where)
             case "shell_call":
                 return self._told_whole(blank, "action", "environment")
             case "local_shell_call":
@@ -401,6 +403,16 @@ class _Stream:
         upcoming = self._events[self._position].get("item", {}) if self._at("response.output_item.done") else {}
         self._same(f"status of {blank['id']} when done", upcoming.get("status"), "completed")
         return dict(blank)
+
+    def _web_search(self, blank: Mapping[str, Any], where: Mapping[str, Any]) -> dict[str, Any]:
+        self._keys(blank, "action")
+        self._same("the added search", blank["action"], {"type": "search", "query": "", "sources": []})
+        for stage in ("in_progress", "searching", "completed"):
+            self._located(f"response.web_search_call.{stage}", where)
+        upcoming = self._events[self._position].get("item", {}) if self._at("response.output_item.done") else {}
+        sources = upcoming.get("action", {}).get("sources")
+        self._require(bool(sources), "a search that found nothing")
+        return {**blank, "action": {**blank["action"], "sources": sources}}
 
     def _call_id(self, blank: Mapping[str, Any]) -> None:
         call_id = blank["call_id"]

@@ -53,6 +53,11 @@ def seal_summary(summary: Summary, key: bytes) -> str:
     return _MARK + urlsafe_b64encode(_signature(packed, key) + packed).decode("ascii")
 
 
+def claims_summary(encrypted_content: str) -> bool:
+    """Whether it says that it is one of ours. Only then is the key needed."""
+    return encrypted_content.startswith(_MARK)
+
+
 def open_summary(encrypted_content: str, key: bytes) -> Summary | None:
     """What `seal_summary` was given, under the same key; None for whatever it did not make."""
     if not encrypted_content.startswith(_MARK):

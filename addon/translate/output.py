@@ -15,6 +15,7 @@ from typing import Literal, cast
 
 from addon.translate.echo import SERVICE_TIERS, echo
 from addon.translate.errors import ApiError
+from addon.translate.hosted_items import WebSearchState
 from addon.translate.items import (
     CallState,
     CompactionState,
@@ -187,6 +188,11 @@ class ResponseBuilder:
     def compaction(self, encrypted_content: str) -> None:
         """A summary takes the place of the conversation so far."""
         self._queue(CompactionState(self._ids("cmp"), encrypted_content))
+
+    def searched(self, urls: Sequence[str]) -> None:
+        """The provider has searched the web and found these pages."""
+        if urls:
+            self._queue(WebSearchState(self._ids("ws"), urls))
 
     def service_tier(self, tier: str) -> None:
         if tier in SERVICE_TIERS - {"auto"}:

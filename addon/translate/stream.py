@@ -18,7 +18,7 @@ from addon.translate.items import CallState
 from addon.translate.notes import Notes
 from addon.translate.output import CalledTool, ResponseBuilder
 from addon.translate.think import ThinkSplitter
-from addon.wire.chat import CallPiece, Chunk, Piece, Reading, Totals, read_chunk
+from addon.wire.chat import CallPiece, Chunk, Piece, Reading, Source, Totals, read_chunk
 from addon.wire.json import Json, JsonError, JsonObject, clean, is_cut_off, loads
 from addon.wire.responses import Event
 from addon.wire.sse import SSE, LineTooLong, SSEParser
@@ -137,6 +137,9 @@ class StreamConverter:
         self._thought = ""
         self._after_thinking = False
         self._finish = ""
+        self._sources: dict[str, Source] = {}
+        self._cited: dict[str, None] = {}
+        self._spoke = False
         self._usage: Totals | None = None
         self._said_done = False
 
@@ -242,7 +245,7 @@ class StreamConverter:
         if chunk.refusal:
             self._flush_text()
             self._builder.refusal(chunk.refusal)
-        self._builder.annotate(_citations(chunk.annotations))
+        self._take_in_sources(chunk)
         for call in chunk.calls:
             self._call(call)
         self._finish = chunk.finish_reason or self._finish
@@ -263,6 +266,7 @@ class StreamConverter:
         text = piece.text.lstrip("\r\n") if self._after_thinking else piece.text
         if text:
             self._after_thinking = False
+            self._spoke = True
             self._builder.text(text, tuple(logprobs))
             logprobs.clear()
 
@@ -309,11 +313,25 @@ class StreamConverter:
             case "completed" if self._calls and not self._builder.has_output:
                 self._fail("called a tool without naming it", "upstream_invalid")
             case "completed":
+                self._tell_sources()
                 self._builder.complete(self._usage)
             case "failed":
                 self._fail(self._reason_of_failure(), "server_error")
             case reason:
                 self._builder.incomplete(reason, self._usage)
+
+    def _take_in_sources(self, chunk: Chunk) -> None:
+        self._sources.update((source.url, source) for source in chunk.sources)
+        citations = list(_citations(chunk.annotations))
+        self._cited.update((str(citation["url"]), None) for citation in citations)
+        self._builder.annotate(citations)
+
+    def _tell_sources(self) -> None:
+        """What a web search of the provider has found: pages that nothing cites are cited by the answer as a whole."""
+        uncited = [source for url, source in self._sources.items() if url not in self._cited]
+        if self._spoke and not self._calls:
+            self._builder.annotate(_citation(source.url, source.title, 0, 0) for source in uncited)
+        self._builder.searched([*self._cited, *(source.url for source in uncited)])
 
     def _outcome(self) -> Outcome:
         if self._finish:
@@ -362,13 +380,12 @@ def _citations(annotations: Sequence[JsonObject]) -> Iterator[JsonObject]:
         url, title = citation.get("url"), citation.get("title")
         start, end = citation.get("start_index"), citation.get("end_index")
         if isinstance(url, str):
-            yield {
-                "type": "url_citation",
-                "url": url,
-                "title": title if isinstance(title, str) else "",
-                "start_index": start if _is_integer(start) else 0,
-                "end_index": end if _is_integer(end) else 0,
-            }
+            title = title if isinstance(title, str) else ""
+            yield _citation(url, title, start if _is_integer(start) else 0, end if _is_integer(end) else 0)
+
+
+def _citation(url: str, title: str, start: Json, end: Json) -> JsonObject:
+    return {"type": "url_citation", "url": url, "title": title, "start_index": start, "end_index": end}
 
 
 def _logprob(entry: JsonObject) -> JsonObject:

@@ -1,63 +1,39 @@
 """The tools of one request: what the provider is offered, and which tool a name in its answer means.
 
-Chat knows functions with a flat name. Namespaces, free-text tools, the client's tool search and the tools that OpenAI's
-models know by heart become functions here; the registry keeps the names there and back. Names are given in the order of
-declaration, so that tools that come later (a tool search finds some) change nothing that was said before.
+`declarations` says what each tool becomes, `tool_names` how it may be called; the registry keeps the names there and
+back. Names are given in the order of declaration, so that tools that come later (a tool search finds some) change
+nothing that was said before.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from addon.providers.profile import Profile
 from addon.translate import native_tools
+from addon.translate.declarations import declarations_of, specs_of
 from addon.translate.errors import ApiError
 from addon.translate.hosted import DEFAULT_POLICY, HostedPolicy, HostedTools, is_web_search
-from addon.translate.native_tools import NativeKind, NativeTool
 from addon.translate.notes import Notes
 from addon.translate.output import CalledTool
-from addon.translate.schemas import fit_schema
-from addon.wire.json import Json, JsonObject, clean
+from addon.translate.tool_names import TOOL_SEARCH, Identity, Kind, hashed_name, plain_name
+from addon.wire.json import Json, JsonObject
 from addon.wire.responses import (
-    AdditionalTools,
     ApplyPatchCall,
-    ApplyPatchTool,
     ChosenTool,
-    CustomTool,
     CustomToolCall,
     FunctionCall,
-    FunctionTool,
     Item,
     LocalShellCall,
-    LocalShellTool,
-    NamespaceTool,
-    OtherTool,
     ResponsesRequest,
     ShellCall,
-    ShellTool,
-    Tool,
     ToolSearchCall,
-    ToolSearchOutput,
-    ToolSearchTool,
-    Wire,
 )
-
-Kind: TypeAlias = Literal["function", "custom", "tool_search"] | NativeKind
-Identity: TypeAlias = tuple[Kind, str | None, str]
-"""What makes a tool the client's: kind, namespace, name."""
-
-TOOL_SEARCH: Final = "tool_search"
 
 _NAMED_BY_TYPE = frozenset({TOOL_SEARCH, "shell", "local_shell", "apply_patch"})
 """Tools that have no name of their own."""
-
-_FREE_TEXT = "Pass the input as plain text in `input`; it is handed over as it is."
-_ILLEGAL = re.compile(r"[^A-Za-z0-9_-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +57,7 @@ class Offer:
     """The model must call a tool."""
     search_tool: JsonObject | None = None
     """Switches the provider's own web search on, among the tools."""
-    search: Mapping[str, Json] = MappingProxyType({})
+    search: Mapping[str, Json] = field(default_factory=dict)
     """Parameters that switch it on."""
 
     def parameters(self) -> JsonObject:
@@ -121,21 +97,15 @@ class ToolRegistry:
             ApiError: there is a hosted tool, and `policy` wants that to be an error.
         """
         hosted = HostedTools(policy, profile, notes)
-        specs = {spec.identity: spec for spec in _specs(_tools(request, items), hosted, notes)}
+        specs = specs_of(request, items, hosted, notes)
         registry = cls(profile)
         registry._searches = hosted.searches
         registry._declared = [registry._add(identity) for identity in specs]
         for identity in _called(items):
             registry._remember(identity)
         if profile.tools:
-            strict = _strictness(list(specs.values()), profile, notes)
-            pairs = zip(registry._declared, specs.values(), strict, strict=True)
-            registry.declarations = [
-                _custom_declaration(tool.chat_name, spec.custom)
-                if spec.custom is not None and registry._is_bare(tool.chat_name)
-                else _declaration(tool.chat_name, spec, _parameters(spec, profile, notes), value)
-                for tool, spec, value in pairs
-            ]
+            chat_names = (tool.chat_name for tool in registry._declared)
+            registry.declarations = declarations_of(dict(zip(chat_names, specs.values(), strict=True)), profile, notes)
         elif specs:
             registry._declared = []
             notes.add("tools", "this model cannot call tools")
@@ -145,7 +115,7 @@ class ToolRegistry:
         """The name of a tool at the provider, whether it is still declared or not."""
         identity = (kind, namespace or None, name)
         known = self._by_identity.get(identity)
-        return known.chat_name if known else _plain_name(identity, self._profile.tool_name_max)
+        return known.chat_name if known else plain_name(identity, self._profile.tool_name_max)
 
     def resolve(self, chat_name: str) -> KnownTool:
         """The tool a model means by a name. What nobody declared is taken for a function of that name."""
@@ -215,9 +185,9 @@ class ToolRegistry:
 
     def _free_name(self, identity: Identity) -> str:
         limit = self._profile.tool_name_max
-        name, attempt = _plain_name(identity, limit), 0
+        name, attempt = plain_name(identity, limit), 0
         while name in self._by_chat_name:
-            name, attempt = _hashed_name(identity, limit, attempt), attempt + 1
+            name, attempt = hashed_name(identity, limit, attempt), attempt + 1
         return name
 
     # --- the choice ------------------------------------------------------------------------------------------------
@@ -352,19 +322,6 @@ class _Wish:
         return self.mode == "required"
 
 
-@dataclass(frozen=True, slots=True)
-class _Spec:
-    """One tool as a function, still without its chat name."""
-
-    identity: Identity
-    description: str
-    parameters: JsonObject | None
-    """As the client sent them."""
-    strict: bool | None = None
-    custom: CustomTool | None = None
-    """The custom tool that this is."""
-
-
 def _cannot_force() -> ApiError:
     return ApiError.bad_request(
         "This provider cannot force a tool call, and its profile forbids to weaken the choice. "
@@ -379,21 +336,6 @@ def _label(choice: ChosenTool) -> str:
     return f"{choice.type} {path}".strip()
 
 
-# --- what is declared ------------------------------------------------------------------------------------------------
-
-
-def _tools(request: ResponsesRequest, items: Iterable[Item]) -> Iterator[tuple[str, Tool]]:
-    """Each tool with its path."""
-    yield from _with_paths("tools", request.tools or ())
-    for item in items:
-        if isinstance(item, (AdditionalTools, ToolSearchOutput)):
-            yield from _with_paths("input[].tools", item.tools)
-
-
-def _with_paths(path: str, tools: Iterable[Tool]) -> Iterator[tuple[str, Tool]]:
-    return ((f"{path}[{index}]", tool) for index, tool in enumerate(tools))
-
-
 def _called(items: Iterable[Item]) -> Iterator[Identity]:
     for item in items:
         match item:
@@ -406,149 +348,3 @@ def _called(items: Iterable[Item]) -> Iterator[Identity]:
             case ShellCall() | LocalShellCall() | ApplyPatchCall():
                 kind = native_tools.kind_of(item)
                 yield (kind, None, kind)
-
-
-def _specs(
-    tools: Iterable[tuple[str, Tool]], hosted: HostedTools, notes: Notes, namespace: str | None = None
-) -> Iterator[_Spec]:
-    for path, tool in tools:
-        match tool:
-            case FunctionTool():
-                _note_unknown(tool, notes)
-                yield _function(tool, namespace)
-            case CustomTool():
-                _note_unknown(tool, notes)
-                yield _custom(tool, namespace)
-            case NamespaceTool():
-                inner = _with_paths(f"{path}.tools", tool.tools)
-                yield from _about(tool, _specs(inner, hosted, notes, tool.name or None))
-            case ToolSearchTool(execution="client"):
-                yield _tool_search(tool)
-            case ToolSearchTool():
-                notes.add("tools: tool_search", "done at OpenAI; every tool is offered from the start instead")
-            case ShellTool(is_local=True) | LocalShellTool() | ApplyPatchTool():
-                _note_unknown(tool, notes)
-                yield _native(tool)
-            case ShellTool() | OtherTool():
-                hosted.meet(tool, path)
-
-
-def _note_unknown(tool: Wire, notes: Notes) -> None:
-    """`defer_loading` is no loss: what is deferred is offered from the start."""
-    for key, value in (tool.model_extra or {}).items():
-        if value is not None and key != "defer_loading":
-            notes.add(f"tools[].{key}", "not known to chat providers")
-
-
-def _about(namespace: NamespaceTool, specs: Iterable[_Spec]) -> Iterator[_Spec]:
-    """The namespace's description is told once, with its first tool: that keeps it, at the least cost in tokens."""
-    about = (namespace.description or "").strip()
-    for spec in specs:
-        told = f"About all {namespace.name} tools: {about}" if about else ""
-        yield replace(spec, description="\n\n".join(text for text in (spec.description, told) if text))
-        about = ""
-
-
-def _function(tool: FunctionTool, namespace: str | None) -> _Spec:
-    identity: Identity = ("function", namespace, tool.name)
-    return _Spec(identity, tool.description or "", tool.parameters, tool.strict)
-
-
-def _custom(tool: CustomTool, namespace: str | None) -> _Spec:
-    """A free-text tool as a function with one string; its grammar can only be told, not enforced."""
-    texts = [tool.description or "", _FREE_TEXT, _grammar(tool.format or {})]
-    parameters: JsonObject = {
-        "type": "object",
-        "properties": {"input": {"type": "string", "description": "The whole input of the tool."}},
-        "required": ["input"],
-        "additionalProperties": False,
-    }
-    description = "\n\n".join(text for text in texts if text)
-    return _Spec(("custom", namespace, tool.name), description, parameters, custom=tool)
-
-
-def _grammar(form: JsonObject) -> str:
-    definition = form.get("definition")
-    if not isinstance(definition, str) or not definition.strip():
-        return ""
-    syntax = form.get("syntax")
-    name = {"lark": "Lark grammar", "regex": "regular expression"}.get(str(syntax), "grammar")
-    return f"The input must match this {name}:\n{definition.strip()}"
-
-
-def _tool_search(tool: ToolSearchTool) -> _Spec:
-    fallback: JsonObject = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
-    description = tool.description or "Searches for further tools; those it finds can be called afterwards."
-    return _Spec((TOOL_SEARCH, None, TOOL_SEARCH), description, tool.parameters or fallback)
-
-
-def _native(tool: NativeTool) -> _Spec:
-    return _Spec((tool.type, None, tool.type), native_tools.description(tool), native_tools.schema(tool.type))
-
-
-def _strictness(specs: Sequence[_Spec], profile: Profile, notes: Notes) -> list[bool | None]:
-    asked = [spec.strict for spec in specs]
-    if profile.strict_tools == "send" or not any(value is not None for value in asked):
-        return asked
-    uniform = all(spec.strict or spec.identity[0] == "custom" for spec in specs)
-    if any(asked) and not (uniform and profile.strict_tools == "uniform"):
-        notes.add("tools[].strict", "arguments are not held to the schema by this provider")
-    return [uniform if profile.strict_tools == "uniform" else None for _ in specs]
-
-
-def _parameters(spec: _Spec, profile: Profile, notes: Notes) -> JsonObject:
-    parameters, losses = fit_schema(spec.parameters, profile.schema_flavor)
-    if losses:
-        lost = ", ".join(losses)
-        notes.add(f"tools: {_full_name(spec.identity)}", f"schema simplified for this provider ({lost})")
-    return parameters
-
-
-def _declaration(chat_name: str, spec: _Spec, parameters: JsonObject, strict: bool | None) -> JsonObject:
-    function: JsonObject = {"name": chat_name}
-    if spec.description:
-        function["description"] = clean(spec.description)
-    function["parameters"] = parameters
-    if strict is not None:
-        function["strict"] = strict
-    return {"type": "function", "function": function}
-
-
-def _custom_declaration(chat_name: str, tool: CustomTool) -> JsonObject:
-    """One of chat's own custom tools. The Responses API has the grammar flat, chat nests it."""
-    custom: JsonObject = {"name": chat_name}
-    if tool.description:
-        custom["description"] = clean(tool.description)
-    match tool.format:
-        case {"type": "grammar", "syntax": syntax, "definition": definition}:
-            grammar: JsonObject = {"syntax": syntax, "definition": definition}
-            custom["format"] = {"type": "grammar", "grammar": grammar}
-        case _:
-            pass
-    return {"type": "custom", "custom": custom}
-
-
-# --- names -----------------------------------------------------------------------------------------------------------
-
-
-def _plain_name(identity: Identity, limit: int) -> str:
-    """`namespace__name` where that is a legal name, else the nearest legal one."""
-    full = _full_name(identity)
-    legal = 0 < len(full) <= limit and not _ILLEGAL.search(full)
-    return full if legal else _hashed_name(identity, limit, 0)
-
-
-def _hashed_name(identity: Identity, limit: int, attempt: int) -> str:
-    """A legal name that depends on nothing but the tool, and is hardly another's."""
-    kind, namespace, name = identity
-    key = "\0".join((kind, namespace or "", name, *("again",) * attempt))
-    mark = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    head = _ILLEGAL.sub("_", _full_name(identity))[: limit - len(mark) - 1]
-    return f"{head or 'tool'}_{mark}"
-
-
-def _full_name(identity: Identity) -> str:
-    _, namespace, name = identity
-    if not namespace:
-        return name
-    return f"{namespace}{name}" if namespace.endswith("__") else f"{namespace}__{name}"

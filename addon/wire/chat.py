@@ -128,6 +128,14 @@ class CallPiece:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A page that a web search has found."""
+
+    url: str
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """Token counts as the provider gave them; None where it gave none."""
 
@@ -150,6 +158,8 @@ class Chunk:
     calls: Sequence[CallPiece] = ()
     reasoning_details: Sequence[JsonObject] = ()
     annotations: Sequence[JsonObject] = ()
+    sources: Sequence[Source] = ()
+    """What the provider's own web search has found, told beside the text."""
     logprobs: Sequence[JsonObject] = ()
     finish_reason: str = ""
     usage: Totals | None = None
@@ -199,6 +209,7 @@ def read_chunk(body: JsonObject, reading: Reading = DEFAULT_READING) -> Chunk:
         calls=_calls(said),
         reasoning_details=_objects(said.get("reasoning_details")) if reading.reasoning_details else (),
         annotations=_objects(said.get("annotations")),
+        sources=_sources(body),
         logprobs=_objects(_object(choice.get("logprobs")).get("content")),
         finish_reason=_string(choice.get("finish_reason")),
         usage=_usage(body, choice, reading),
@@ -274,6 +285,24 @@ def _arguments(value: Json) -> str:
     if isinstance(value, (dict, list)):
         return dumps(value)
     return clean(_string(value))
+
+
+_SOURCE_LISTS = ("search_results", "web_search", "citations")
+"""Perplexity has the first and the last, Zhipu the second; DashScope has `search_info.search_results`."""
+
+
+def _sources(body: JsonObject) -> list[Source]:
+    """Pages in the lists that some providers put beside the choices, each once."""
+    found: dict[str, Source] = {}
+    for holder in (body, _object(body.get("search_info"))):
+        for name in _SOURCE_LISTS:
+            entries = holder.get(name)
+            for entry in entries if isinstance(entries, list) else ():
+                page = _object(entry)
+                url = entry if isinstance(entry, str) else _string(page.get("url")) or _string(page.get("link"))
+                if url.startswith(("http://", "https://")):
+                    found.setdefault(url, Source(clean(url), clean(_string(page.get("title")))))
+    return list(found.values())
 
 
 def _usage(body: JsonObject, choice: JsonObject, reading: Reading) -> Totals | None:

@@ -113,6 +113,8 @@ def shortened(item: Mapping[str, Any]) -> list[tuple[str, ...]]:
             said = [("local shell", *item["action"]["command"])]
         case "apply_patch_call":
             said = [("patch", *item["operation"].values())]
+        case "web_search_call":
+            said = [("web search", *(source["url"] for source in item["action"]["sources"]))]
         case _:
             said = [("search", json.dumps(item["arguments"]))]
     status = () if item["status"] == "completed" else (item["status"],)

@@ -14,13 +14,20 @@ from typing import Any
 
 from agents import (
     Agent,
+    ApplyPatchTool,
     LocalShellCommandRequest,
     LocalShellTool,
     ModelSettings,
     Runner,
+    ShellCallOutcome,
+    ShellCommandOutput,
+    ShellCommandRequest,
+    ShellResult,
+    ShellTool,
     function_tool,
     handoff,
 )
+from agents.editor import ApplyPatchOperation, ApplyPatchResult
 from openai.types.responses import ResponseTextDeltaEvent
 from pydantic import BaseModel
 
@@ -70,9 +77,7 @@ async def parallel(model: str) -> object:
 async def handoffs(model: str) -> object:
     """A conversation that one agent begins and another ends; the tools change on the way."""
     spanish = Agent(name="Spanish agent", instructions="Habla español.", model=model)
-    triage = Agent(
-        name="Triage", instructions="Hand over.", model=model, tools=[weather], handoffs=[handoff(spanish)]
-    )
+    triage = Agent(name="Triage", instructions="Hand over.", model=model, tools=[weather], handoffs=[handoff(spanish)])
     result = await Runner.run(triage, "Hola")
     return [result.last_agent.name, result.final_output]
 
@@ -113,7 +118,6 @@ async def local_shell(model: str) -> object:
 
 async def shell(model: str) -> object:
     """A tool that is no function: `shell`."""
-    from agents import ShellCallOutcome, ShellCommandOutput, ShellCommandRequest, ShellResult, ShellTool
 
     def execute(request: ShellCommandRequest) -> ShellResult:
         outputs = []
@@ -129,9 +133,6 @@ async def shell(model: str) -> object:
 
 async def apply_patch(model: str) -> object:
     """A tool that is no function: `apply_patch`. Prints the operations the editor was asked for."""
-    from agents import ApplyPatchTool
-    from agents.editor import ApplyPatchOperation, ApplyPatchResult
-
     asked: list[list[str | None]] = []
 
     class Editor:
@@ -146,8 +147,7 @@ async def apply_patch(model: str) -> object:
 
 
 PROGRAMS: dict[str, Callable[[str], Awaitable[object]]] = {
-    each.__name__: each
-    for each in (tools, parallel, handoffs, structured, streamed, local_shell, shell, apply_patch)
+    each.__name__: each for each in (tools, parallel, handoffs, structured, streamed, local_shell, shell, apply_patch)
 }
 
 
