@@ -146,7 +146,7 @@ def start_bridge(provider: Provider, original: Original, confdir: Path, tmp_path
 @pytest.fixture
 def model(request: pytest.FixtureRequest) -> str:
     """A model name of this test's own."""
-    return re.sub(r"[^a-zA-Z0-9]+", "-", request.node.name)
+    return re.sub(r"[^a-zA-Z0-9]+", "-", f"{request.path.stem}-{request.node.name}")
 
 
 @pytest.fixture

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-import sys
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,17 @@ from tests.translate.valid_history import assert_valid_history
 PROGRAMS = Path(__file__).parent / "programs" / "agents_sdk.py"
 RUN_TIMEOUT_S = 60.0
 
-OLDEST = (0, 24)
-"""The first version with all these tools that goes with current versions of openai-python."""
+PYTHON = "BRIDGE_AGENTS_PYTHON"
+"""Names the Python of an environment with openai-agents in it; `.ci/run` makes one."""
+
+pytestmark = pytest.mark.clients
 
 
 @pytest.fixture(scope="module", autouse=True)
 def installed() -> None:
-    """Skips all tests where the SDK is missing, which does not go with mitmproxy on Python 3.11."""
-    try:
-        found = version("openai-agents")
-    except PackageNotFoundError:
-        pytest.skip("the package openai-agents is not installed; the extra `clients` brings it")
-    if tuple(map(int, found.split(".")[:2])) < OLDEST:
-        pytest.skip(f"openai-agents {found} is too old; the extra `clients` brings a newer one")
+    """Skips all tests where there is no such environment."""
+    if PYTHON not in os.environ:
+        pytest.skip(f"{PYTHON} is not set; .ci/run makes the environment that it names")
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Finished:
 
 def run(bridge: Bridge, program: str, model: str) -> Finished:
     """A program of `programs/agents_sdk.py`, to its end."""
-    command = [sys.executable, str(PROGRAMS), program, model]
+    command = [os.environ[PYTHON], str(PROGRAMS), program, model]
     done = subprocess.run(
         command,
         env=clean_environment(**bridge.environment),
