@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 import brotli
@@ -70,16 +71,16 @@ def decode(data: bytes, encoding: str, *, limit: int | None = None) -> bytes:
     return plain
 
 
-class _Stage:
+class _Stage(ABC):
     """One coding: `push` gives output in portions of about STEP bytes."""
 
     errors: tuple[type[Exception], ...] = ()
 
-    def push(self, data: bytes) -> Iterator[bytes]:
-        raise NotImplementedError  # pragma: no cover
+    @abstractmethod
+    def push(self, data: bytes) -> Iterator[bytes]: ...
 
-    def finished(self) -> bool:
-        raise NotImplementedError  # pragma: no cover
+    @abstractmethod
+    def finished(self) -> bool: ...
 
 
 class _Zlib(_Stage):
