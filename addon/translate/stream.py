@@ -245,7 +245,8 @@ class StreamConverter:
         if chunk.refusal:
             self._flush_text()
             self._builder.refusal(chunk.refusal)
-        self._take_in_sources(chunk)
+        if chunk.annotations or chunk.sources:
+            self._take_in_sources(chunk)
         for call in chunk.calls:
             self._call(call)
         self._finish = chunk.finish_reason or self._finish

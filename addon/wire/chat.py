@@ -291,8 +291,13 @@ _SOURCE_LISTS = ("search_results", "web_search", "citations")
 """Perplexity has the first and the last, Zhipu the second; DashScope has `search_info.search_results`."""
 
 
-def _sources(body: JsonObject) -> list[Source]:
+_SOURCE_KEYS = frozenset({*_SOURCE_LISTS, "search_info"})
+
+
+def _sources(body: JsonObject) -> Sequence[Source]:
     """Pages in the lists that some providers put beside the choices, each once."""
+    if _SOURCE_KEYS.isdisjoint(body):
+        return ()
     found: dict[str, Source] = {}
     for holder in (body, _object(body.get("search_info"))):
         for name in _SOURCE_LISTS:
