@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from addon.exchange import Action, Data, End, Record, SingleExchange
-from addon.preceding import Said, UnheardAnswer, enter_usage
+from addon.exchange import Action, End, Record, told
+from addon.preceding import Said, UnheardAnswer, UnheardExchange
 from addon.routing import Target
 from addon.translate.compaction import Summary, summary_of
 from addon.translate.errors import ApiError
 from addon.translate.output import ResponseBuilder
-from addon.wire.json import JsonObject, dumps
+from addon.wire.json import JsonObject
 from addon.wire.responses import Usage
-from addon.wire.sse import encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ def written(result: Said | ApiError, provider: str) -> Written | ApiError:
     return Written(summary, result.usage)
 
 
-class SummaryExchange(SingleExchange):
+class SummaryExchange(UnheardExchange):
     """A call whose whole answer is a summary. The client hears nothing until there is one, or an error.
 
     Args:
@@ -60,38 +59,24 @@ class SummaryExchange(SingleExchange):
         now: Callable[[], float],
         hide: Callable[[str], str],
     ) -> None:
-        super().__init__(target, body, stream=stream, record=record, request_id=request_id, now=now, hide=hide)
+        super().__init__(
+            target, body, stream=stream, answer=answer, record=record, request_id=request_id, now=now, hide=hide
+        )
         self._client_stream = client_stream
-        self._answer = answer
         self._shown = shown
 
-    def _feed(self, data: bytes) -> list[Action]:
-        self._answer.feed(data)
-        return self._tell()
-
-    def _finish(self) -> list[Action]:
-        self._answer.end()
-        return self._tell()
-
-    def _fail(self, error: ApiError) -> list[Action]:
-        self._answer.fail(error)
-        return self._tell()
-
-    def _tell(self) -> list[Action]:
-        if not self._answer.ended:
-            return []
-        result = written(self._answer.result(), self._target.provider)
-        if isinstance(result, ApiError):
-            return [self._answer_error(result)]
-        enter_usage(self.record, result.usage)
+    def _answered(self, result: Said | ApiError) -> list[Action]:
+        summary = written(result, self._target.provider)
+        if isinstance(summary, ApiError):
+            return [self._answer_error(summary)]
+        self.record.enter(summary.usage)
         self.record.outcome = "compacted"
-        answer = self._shown(result)
+        answer = self._shown(summary)
         if not isinstance(answer, ResponseBuilder):
             return [self._answer_json(answer)]
         return self._streamed(answer) if self._client_stream else [self._answer_json(answer.response)]
 
     def _streamed(self, builder: ResponseBuilder) -> list[Action]:
-        data = b"".join(encode(event.type, dumps(event.payload())) for event in builder.take())
         head = self._head(200, "text/event-stream; charset=utf-8")
         self._close(outcome="compacted")
-        return [head, Data(data), End()]
+        return [head, told(builder.take()), End()]

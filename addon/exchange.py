@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ from addon.translate.output import ResponseBuilder
 from addon.translate.stream import StreamConverter
 from addon.wire.encoding import BadEncoding, Decoder, UnknownEncoding
 from addon.wire.json import JsonObject, dump_bytes, dumps
-from addon.wire.responses import Event, OutputItem
+from addon.wire.responses import Event, OutputItem, Usage
 from addon.wire.sse import encode
 
 MAX_ERROR_BYTES = 256 * 1024
@@ -120,6 +120,12 @@ class Record:
     """Seconds from the call to the first byte of the answer."""
     total_s: float | None = None
     notes: Notes = field(default_factory=Notes)
+
+    def enter(self, usage: Usage | None) -> None:
+        """Put down the tokens of an answer, if its provider has told them."""
+        if usage is not None:
+            self.input_tokens = usage["input_tokens"]
+            self.output_tokens = usage["output_tokens"]
 
 
 class Exchange(ABC):
@@ -329,6 +335,11 @@ def _plainly(message: str) -> str:
     return next((plain for pattern, plain in _PLAIN if pattern.search(message)), message.rstrip("."))
 
 
+def told(events: Iterable[Event]) -> Data:
+    """Events as a client reads them."""
+    return Data(b"".join(encode(event.type, dumps(event.payload())) for event in events))
+
+
 class ResponsesExchange(SingleExchange):
     """POST /v1/responses by way of chat/completions."""
 
@@ -380,7 +391,7 @@ class ResponsesExchange(SingleExchange):
         if not self._streaming:
             self._streaming = True
             actions.append(self._head(200, "text/event-stream; charset=utf-8"))
-        actions.append(Data(b"".join(encode(event.type, dumps(event.payload())) for event in events)))
+        actions.append(told(events))
         if self._builder.ended:
             self._close(outcome=self.record.outcome)
             actions.append(End())
@@ -390,9 +401,7 @@ class ResponsesExchange(SingleExchange):
         response = self._builder.response
         usage, error = response["usage"], response["error"]
         self.record.outcome = f"failed {error['code']}" if error is not None else response["status"]
-        if usage is not None:
-            self.record.input_tokens = usage["input_tokens"]
-            self.record.output_tokens = usage["output_tokens"]
+        self.record.enter(usage)
         self._remember(response["output"])
 
 

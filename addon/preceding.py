@@ -6,6 +6,7 @@ follows. A `PrecededExchange` goes from one to the next until it has come to the
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,13 +25,6 @@ class Said:
 
     text: str
     usage: Usage | None
-
-
-def enter_usage(record: Record, usage: Usage | None) -> None:
-    """Put the tokens of an answer on record, if its provider has told them."""
-    if usage is not None:
-        record.input_tokens = usage["input_tokens"]
-        record.output_tokens = usage["output_tokens"]
 
 
 class UnheardAnswer:
@@ -72,7 +66,45 @@ def _text(output: Sequence[OutputItem]) -> str:
     return "\n".join(texts)
 
 
-class PrecedingCall(SingleExchange):
+class UnheardExchange(SingleExchange):
+    """A call whose answer goes through the bridge first: the client hears of it only what `_answered` makes of it."""
+
+    def __init__(
+        self,
+        target: Target,
+        body: JsonObject,
+        *,
+        stream: bool,
+        answer: UnheardAnswer,
+        record: Record,
+        request_id: str,
+        now: Callable[[], float],
+        hide: Callable[[str], str],
+    ) -> None:
+        super().__init__(target, body, stream=stream, record=record, request_id=request_id, now=now, hide=hide)
+        self._answer = answer
+
+    def _feed(self, data: bytes) -> list[Action]:
+        self._answer.feed(data)
+        return self._go_on()
+
+    def _finish(self) -> list[Action]:
+        self._answer.end()
+        return self._go_on()
+
+    def _fail(self, error: ApiError) -> list[Action]:
+        self._answer.fail(error)
+        return self._go_on()
+
+    def _go_on(self) -> list[Action]:
+        return self._answered(self._answer.result()) if self._answer.ended else []
+
+    @abstractmethod
+    def _answered(self, result: Said | ApiError) -> list[Action]:
+        """The answer is complete, or there is none."""
+
+
+class PrecedingCall(UnheardExchange):
     """A call made before another one. The client hears nothing of it.
 
     Args:
@@ -94,34 +126,21 @@ class PrecedingCall(SingleExchange):
         now: Callable[[], float],
         hide: Callable[[str], str],
     ) -> None:
-        super().__init__(target, body, stream=stream, record=record, request_id=request_id, now=now, hide=hide)
-        self._answer = answer
+        super().__init__(
+            target, body, stream=stream, answer=answer, record=record, request_id=request_id, now=now, hide=hide
+        )
         self._outcome = outcome
         self._follow = follow
         self.next: Exchange | None = None
         """What comes after it, once it is known."""
 
-    def _feed(self, data: bytes) -> list[Action]:
-        self._answer.feed(data)
-        return self._go_on()
-
-    def _finish(self) -> list[Action]:
-        self._answer.end()
-        return self._go_on()
-
-    def _fail(self, error: ApiError) -> list[Action]:
-        self._answer.fail(error)
-        return self._go_on()
-
-    def _go_on(self) -> list[Action]:
-        if self._answer.ended:
-            result = self._answer.result()
-            if isinstance(result, ApiError):
-                self._close(status=result.status, outcome=f"error {result.code}")
-            else:
-                enter_usage(self.record, result.usage)
-                self._close(status=200, outcome=self._outcome)
-            self.next = self._follow(result)
+    def _answered(self, result: Said | ApiError) -> list[Action]:
+        if isinstance(result, ApiError):
+            self._close(status=result.status, outcome=f"error {result.code}")
+        else:
+            self.record.enter(result.usage)
+            self._close(status=200, outcome=self._outcome)
+        self.next = self._follow(result)
         return []
 
 
