@@ -22,6 +22,18 @@ HANDED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|x-request-id|x-ratelim
 """Headers of the provider's answer that the client gets."""
 
 
+@dataclass(frozen=True, slots=True)
+class UpstreamError:
+    """What a provider's error body says, in whatever shape it came; empty strings where it says nothing."""
+
+    status: int
+    """The HTTP status; of an error inside an answer with status 200 the one its code names, else 502."""
+    message: str = ""
+    type: str = ""
+    code: str = ""
+    param: str = ""
+
+
 @dataclass(eq=False)  # and not frozen: contextlib sets __traceback__ on what passes through
 class ApiError(Exception):
     """An error as the client will read it: an HTTP status and OpenAI's envelope, or the end of a stream."""
@@ -35,6 +47,8 @@ class ApiError(Exception):
     param: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     """retry-after, x-should-retry and what else the client may act on."""
+    said: UpstreamError | None = None
+    """What the provider itself said, if this error is one of its answers."""
 
     def __str__(self) -> str:
         return self.message
@@ -73,16 +87,6 @@ def to_headers(provider_headers: Mapping[str, str]) -> dict[str, str]:
 # --- what a provider answers ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What an error body says, in whatever shape; empty strings where it says nothing."""
-
-    message: str = ""
-    type: str = ""
-    code: str = ""
-    param: str = ""
-
-
 def is_error(body: Json) -> bool:
     """True if `body`, which may have come with status 200, is an error and not an answer."""
     if isinstance(body, list):
@@ -104,10 +108,10 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes, *, provi
     try:
         content = loads(body)
     except JsonError:
-        said = _Said(_plain(body))
+        said = UpstreamError(status, _plain(body))
     else:
-        said = _read(content, profile)
-    error = _classify(status, said, provider, profile, empty=not body.strip())
+        said = _read(status, content, profile)
+    error = _classify(said, provider, profile, empty=not body.strip())
     theirs = to_headers(headers)
     if "retry-after-ms" in theirs:
         theirs.setdefault("retry-after", str(math.ceil(_milliseconds(theirs["retry-after-ms"]) / 1000)))
@@ -116,9 +120,10 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes, *, provi
 
 def from_body(content: Json, *, provider: str, profile: Profile) -> ApiError:
     """An error that came in the place of an answer, in a stream or with status 200 → ApiError."""
-    said = _read(content, profile)
-    status = int(said.code) if re.fullmatch(r"[45]\d\d", said.code) else 502
-    return _classify(status, said, provider, profile, empty=False)
+    said = _read(502, content, profile)
+    if re.fullmatch(r"[45]\d\d", said.code):
+        said = replace(said, status=int(said.code))
+    return _classify(said, provider, profile, empty=False)
 
 
 def _milliseconds(value: str) -> float:
@@ -128,15 +133,16 @@ def _milliseconds(value: str) -> float:
         return 1000 * float(RETRY_AFTER_S)
 
 
-def _read(content: Json, profile: Profile) -> _Said:
+def _read(status: int, content: Json, profile: Profile) -> UpstreamError:
     paths = profile.error_paths
     if isinstance(content, str):
-        return _Said(content)
+        return UpstreamError(status, content)
     message = _first(content, paths.message)
     raw = _first(content, ("/error/metadata/raw",))  # OpenRouter: what its own provider said
     if raw and raw not in message:
         message = f"{message}: {raw}" if message else raw
-    return _Said(
+    return UpstreamError(
+        status,
         message or dumps(content)[:500],
         type=_first(content, paths.type),
         code=_first(content, paths.code),
@@ -210,7 +216,11 @@ _NO_MODEL = re.compile(
 )
 
 
-def _classify(status: int, said: _Said, provider: str, profile: Profile, *, empty: bool) -> ApiError:
+def _classify(said: UpstreamError, provider: str, profile: Profile, *, empty: bool) -> ApiError:
+    return replace(_meaning(said.status, said, provider, profile, empty=empty), said=said)
+
+
+def _meaning(status: int, said: UpstreamError, provider: str, profile: Profile, *, empty: bool) -> ApiError:
     """The status, code and words for the client. The order matters: a full context comes as 400, 413, 429 and 500."""
     everything = f"{said.code} {said.type} {said.message}"
     told = said.message or f"HTTP {status} without a message"
@@ -266,7 +276,7 @@ def _is_overflow(status: int, text: str, profile: Profile, *, empty: bool) -> bo
     return _OVERFLOW.search(text) is not None and _NOT_OVERFLOW.search(text) is None
 
 
-def _not_found(said: _Said, told: str, provider: str) -> ApiError:
+def _not_found(said: UpstreamError, told: str, provider: str) -> ApiError:
     if "model" in f"{said.code} {said.message}".lower():
         message = (
             f"The provider {provider} does not have the model: {told}. Change the model under `models:` in bridge.yaml."
