@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar, cast
 
 from addon.checking import Draft, KeptExchange, checks_of, correction, problems, told_again
 from addon.compacting import SummaryExchange, Written, written
-from addon.exchange import Exchange, Record, ResponsesExchange
+from addon.exchange import CallContext, Exchange, Record, ResponsesExchange
 from addon.preceding import PrecededExchange, PrecedingCall, Said, UnheardAnswer
 from addon.routing import Target
 from addon.store.descriptions import Descriptions
@@ -26,12 +26,14 @@ from addon.translate.compaction import (
 from addon.translate.errors import ApiError
 from addon.translate.hosted import DEFAULT_POLICY, HostedPolicy
 from addon.translate.images import description_of, description_request, images_in, with_descriptions
+from addon.translate.items import Seal
 from addon.translate.notes import Note, Notes
-from addon.translate.output import NewId, ResponseBuilder, to_totals
+from addon.translate.output import NewId, ResponseBuilder, no_seal, to_totals
 from addon.translate.reasoning import Sealed, seal
-from addon.translate.request import ChatCall, check_supported, conversation, to_chat
+from addon.translate.request import check_supported, conversation, to_chat
 from addon.translate.stream import StreamConverter
-from addon.wire.json import JsonObject
+from addon.tries import OneTry, ReadCall, Tries
+from addon.wire.json import Json, JsonObject
 from addon.wire.responses import (
     AdditionalTools,
     ApplyPatchCall,
@@ -84,27 +86,25 @@ class Place:
     losses: tuple[Note, ...] = ()
     """What has been lost before the call itself was made."""
 
+    def noting(self, what: str, why: str) -> Place:
+        """The same, with a further loss."""
+        return replace(self, losses=(*self.losses, Note(what, why)))
+
     def losing(self, why: str) -> Place:
         """The same, when some image could not be described."""
-        return replace(self, losses=(*self.losses, Note("content: input_image", why)))
+        return self.noting("content: input_image", why)
 
 
 @dataclass(frozen=True, slots=True)
-class _Setting:
-    """One chat call on its way: at which target, for which request."""
+class _Wish:
+    """A request on its way to a provider, whichever that will be."""
 
     request: ResponsesRequest
     target: Target
+    """Where it is tried first."""
     place: Place
-    notes: Notes = field(default_factory=Notes)
-
-    def __post_init__(self) -> None:
-        for loss in self.place.losses:
-            self.notes.add(loss.what, loss.why)
-
-    @property
-    def origin(self) -> str:
-        return f"{self.target.provider}/{self.target.model}"
+    more: Sequence[Json] = ()
+    """Messages behind those of the request."""
 
 
 class Calls:
@@ -134,12 +134,12 @@ class Calls:
         return self._seeing(request, place.target, place, partial(self._respond, request))
 
     def _respond(self, request: ResponsesRequest, place: Place) -> Exchange:
-        setting = _Setting(request, place.target, place)
-        chat = self._chat(setting)
+        wish = _Wish(request, place.target, place)
+        tries = self._tries(wish)
         threshold = _threshold(request)
-        if threshold is not None and exceeds(chat.body, threshold) and self._has_past(request, place):
-            return self._compact_first(setting, place)
-        return self._call(setting, chat)
+        if threshold is not None and exceeds(tries.first.body, threshold) and self._has_past(request, place):
+            return self._compact_first(wish)
+        return self._call(wish, tries)
 
     def compact(self, request: ResponsesRequest, place: Place) -> Exchange:
         """POST /v1/responses/compact: the conversation's summary behind those of its messages that are kept.
@@ -168,81 +168,108 @@ class Calls:
 
     # --- the usual answer
 
-    def _chat(self, setting: _Setting) -> ChatCall:
-        return to_chat(
-            self._described(setting),
-            setting.target.profile,
-            model=setting.target.model,
-            origin=setting.origin,
-            lookup=self._lookup(setting.place),
-            notes=setting.notes,
+    def _tries(self, wish: _Wish) -> Tries[ReadCall]:
+        return OneTry(self._converted(wish, wish.target))
+
+    def _converted(self, wish: _Wish, target: Target) -> ReadCall:
+        """The request as this target gets it.
+
+        Raises:
+            ApiError: it asks for what cannot be served there.
+        """
+        notes = Notes()
+        for loss in wish.place.losses:
+            notes.add(loss.what, loss.why)
+        origin = f"{target.provider}/{target.model}"
+        chat = to_chat(
+            self._described(wish, target, notes),
+            target.profile,
+            model=target.model,
+            origin=origin,
+            lookup=self._lookup(wish.place),
+            notes=notes,
             summaries=self._open,
-            hosted=setting.place.hosted,
+            hosted=wish.place.hosted,
         )
 
-    def _call(self, setting: _Setting, chat: ChatCall, *, compaction: str | None = None) -> Exchange:
-        checks = checks_of(_declared(setting.request)) if setting.place.check_grammars else {}
-        if not checks:
-            return self._answer(ResponsesExchange, setting, chat, compaction)
-        builder = self._builder(setting)
-        draft = Draft(builder, self._converter(setting, chat, builder))
+        def reader(builder: ResponseBuilder) -> StreamConverter:
+            return StreamConverter(
+                builder,
+                target.profile,
+                chat.tools,
+                provider=target.provider,
+                notes=notes,
+                logprobs=wish.request.includes("message.output_text.logprobs") or bool(wish.request.top_logprobs),
+                hide=wish.place.hide,
+            )
 
-        def follow(said: Said | ApiError) -> Exchange:
-            found = {} if isinstance(said, ApiError) else problems(draft.output, checks)
-            if found:
-                setting.notes.add("tools", "an input that did not fit its tool's grammar went back to the model once")
-                again = replace(chat, body=told_again(chat.body, correction(draft.output, found, chat.tools)))
-                return self._answer(ResponsesExchange, setting, again, compaction)
-            kept = self._answer(KeptExchange, setting, chat, compaction)
-            kept.keep(said if isinstance(said, ApiError) else draft.received)
-            return kept
-
-        first = self._preceding(setting, chat, "draft", "checked", follow, answer=draft)
-        return PrecededExchange(first, self._record(setting))
-
-    def _answer(
-        self, kind: type[SomeExchange], setting: _Setting, chat: ChatCall, compaction: str | None = None
-    ) -> SomeExchange:
-        builder = self._builder(setting)
-        if compaction is not None:
-            builder.compaction(compaction)
-        caller = setting.place.caller
-        return kind(
-            setting.target,
-            chat.body,
-            stream=chat.stream,
-            client_stream=bool(setting.request.stream),
-            builder=builder,
-            converter=self._converter(setting, chat, builder),
-            remember=lambda items: self._recent.add(caller, items),
-            record=self._record(setting),
-            request_id=self._ids("req"),
-            now=self._now,
-            hide=setting.place.hide,
-        )
-
-    def _builder(self, setting: _Setting) -> ResponseBuilder:
         def sealed(text: str, details: Sequence[JsonObject], /) -> str | None:
             if not text and not details:
                 return None
-            return seal(Sealed(text=text, details=tuple(details), origin=setting.origin))
+            return seal(Sealed(text=text, details=tuple(details), origin=origin))
 
-        return ResponseBuilder(setting.request, ids=self._ids, now=self._now, seal=sealed)
+        body = told_again(chat.body, wish.more) if wish.more else chat.body
+        return ReadCall(target, body, chat.stream, notes, reader, sealed, chat.tools)
 
-    def _converter(self, setting: _Setting, chat: ChatCall, builder: ResponseBuilder) -> StreamConverter:
-        request = setting.request
-        return StreamConverter(
-            builder,
-            setting.target.profile,
-            chat.tools,
-            provider=setting.target.provider,
-            notes=setting.notes,
-            logprobs=request.includes("message.output_text.logprobs") or bool(request.top_logprobs),
-            hide=setting.place.hide,
+    def _call(self, wish: _Wish, tries: Tries[ReadCall], *, compaction: str | None = None) -> Exchange:
+        checks = checks_of(_declared(wish.request)) if wish.place.check_grammars else {}
+        if not checks:
+            return self._answer(ResponsesExchange, wish, tries, compaction)
+
+        def follow(draft: Draft, call: ReadCall) -> Exchange:
+            said = draft.result()
+            found = {} if isinstance(said, ApiError) else problems(draft.output, checks)
+            if found:
+                why = "an input that did not fit its tool's grammar went back to the model once"
+                more = correction(draft.output, found, call.names)
+                again = replace(wish, place=wish.place.noting("tools", why), more=more)
+                return self._answer(ResponsesExchange, again, self._tries(again), compaction)
+            kept = self._answer(KeptExchange, wish, OneTry(call), compaction)
+            kept.keep(said if isinstance(said, ApiError) else draft.received)
+            return kept
+
+        def new_draft(call: ReadCall) -> Draft:
+            builder = self._builder(wish.request, call.seal)
+            return Draft(builder, call.reader(builder))
+
+        first = PrecedingCall(
+            tries,
+            self._record(wish, "draft"),
+            self._context(wish),
+            new_answer=new_draft,
+            outcome="checked",
+            follow=follow,
+        )
+        return PrecededExchange(first, self._record(wish))
+
+    def _answer(
+        self, kind: type[SomeExchange], wish: _Wish, tries: Tries[ReadCall], compaction: str | None = None
+    ) -> SomeExchange:
+        caller = wish.place.caller
+
+        def new_builder(seal: Seal) -> ResponseBuilder:
+            builder = self._builder(wish.request, seal)
+            if compaction is not None:
+                builder.compaction(compaction)
+            return builder
+
+        return kind(
+            tries,
+            self._record(wish),
+            self._context(wish),
+            client_stream=bool(wish.request.stream),
+            new_builder=new_builder,
+            remember=lambda builder, _: self._recent.add(caller, builder.response["output"]),
         )
 
-    def _record(self, setting: _Setting, endpoint: str = "responses") -> Record:
-        return Record(endpoint, setting.request.model or "", setting.origin, notes=setting.notes)
+    def _builder(self, request: ResponsesRequest, seal: Seal) -> ResponseBuilder:
+        return ResponseBuilder(request, ids=self._ids, now=self._now, seal=seal)
+
+    def _record(self, wish: _Wish, endpoint: str = "responses") -> Record:
+        return Record(endpoint, wish.request.model or "", f"{wish.target.provider}/{wish.target.model}")
+
+    def _context(self, wish: _Wish) -> CallContext:
+        return CallContext(self._ids("req"), self._now, wish.place.hide)
 
     def _lookup(self, place: Place) -> Callable[[str], Item | None]:
         return lambda item_id: self._recent.get(place.caller, item_id)
@@ -255,10 +282,9 @@ class Calls:
     def _answer_with_summary(self, request: ResponsesRequest, place: Place) -> Exchange:
         """A `compaction_trigger`: the answer has exactly one item, the summary."""
         key = self._state_key()
-        setting = _Setting(request, place.target, place)
 
         def shown(written: Written) -> ResponseBuilder:
-            builder = self._builder(setting)
+            builder = self._builder(request, no_seal)
             builder.compaction(seal_summary(written.summary, key))
             builder.complete(to_totals(written.usage))
             self._recent.add(place.caller, builder.response["output"])
@@ -272,42 +298,36 @@ class Calls:
         place: Place,
         shown: Callable[[Written], JsonObject | ResponseBuilder],
     ) -> SummaryExchange:
-        setting, chat = self._summary(request, place)
+        wish = self._summary(request, place)
         return SummaryExchange(
-            setting.target,
-            chat.body,
-            stream=chat.stream,
+            self._tries(wish),
+            self._record(wish, "compaction"),
+            self._context(wish),
+            new_answer=partial(self._unheard, wish),
             client_stream=bool(request.stream),
-            answer=self._unheard(setting, chat),
             shown=shown,
-            record=self._record(setting, "compaction"),
-            request_id=self._ids("req"),
-            now=self._now,
-            hide=place.hide,
         )
 
-    def _compact_first(self, setting: _Setting, place: Place) -> Exchange:
+    def _compact_first(self, wish: _Wish) -> Exchange:
         """`context_management`: the conversation has passed the client's threshold."""
         key = self._state_key()
-        request = setting.request
-        writing, chat = self._summary(request, place)
+        request, place = wish.request, wish.place
 
-        def follow(said: Said | ApiError) -> Exchange:
-            result = written(said, writing.target.provider)
-            notes = Notes()
+        def follow(answer: UnheardAnswer, call: ReadCall) -> Exchange:
+            result = written(answer.result(), call.target.provider)
             if isinstance(result, ApiError):
-                notes.add("context_management", f"the conversation could not be summarised: {result.message}")
-                whole = _Setting(request, place.target, place, notes)
-                return self._call(whole, self._chat(whole))
+                why = f"the conversation could not be summarised: {result.message}"
+                whole = replace(wish, place=place.noting("context_management", why))
+                return self._call(whole, self._tries(whole))
             sealed = seal_summary(result.summary, key)
             shorter = [*self._kept(request, place), Compaction(type="compaction", encrypted_content=sealed)]
-            short = _Setting(request.model_copy(update={"input": shorter}), place.target, place, notes)
-            return self._call(_Setting(request, place.target, place, notes), self._chat(short), compaction=sealed)
+            short = replace(wish, request=request.model_copy(update={"input": shorter}))
+            return self._call(short, self._tries(short), compaction=sealed)
 
-        first = self._preceding(writing, chat, "compaction", "compacted", follow)
-        return PrecededExchange(first, self._record(_Setting(request, place.target, place)))
+        first = self._preceding(self._summary(request, place), "compaction", "compacted", follow)
+        return PrecededExchange(first, self._record(wish))
 
-    def _summary(self, request: ResponsesRequest, place: Place) -> tuple[_Setting, ChatCall]:
+    def _summary(self, request: ResponsesRequest, place: Place) -> _Wish:
         """The call in which a model writes the summary: the same history and tools, so that its caches hit."""
         check_supported(request)
         items = conversation(request, self._lookup(place), self._open)
@@ -322,8 +342,7 @@ class Calls:
                 "context_management": None,
             }
         )
-        setting = _Setting(asking, place.compactor, place)
-        return setting, self._chat(setting)
+        return _Wish(asking, place.compactor, place)
 
     def _kept(self, request: ResponsesRequest, place: Place) -> list[Item]:
         """What stays beside a new summary. Earlier ones are left unread, so as not to pass for the user's words."""
@@ -369,9 +388,9 @@ class Calls:
         if not images:
             return make(place)
         image, *others = images
-        setting = _Setting(description_request(image, vision.name), vision.target, replace(place, losses=()))
+        wish = _Wish(description_request(image, vision.name), vision.target, replace(place, losses=()))
 
-        def follow(said: Said | ApiError) -> Exchange:
+        def go_on(said: Said | ApiError) -> Exchange:
             description = None if isinstance(said, ApiError) else description_of(said.text)
             if description is not None:
                 self._descriptions.add(vision.origin, image.image_url or "", description)
@@ -380,10 +399,9 @@ class Calls:
             return self._describe(others, vision, place.losing(f"{vision.origin} did not describe it: {why}"), make)
 
         try:
-            chat = self._chat(setting)
+            return self._preceding(wish, "vision", "described", lambda answer, _: go_on(answer.result()))
         except ApiError as error:
-            return follow(error)
-        return self._preceding(setting, chat, "vision", "described", follow)
+            return go_on(error)
 
     def _undescribed(self, request: ResponsesRequest, target: Target, vision: Vision, place: Place) -> list[ImagePart]:
         if target.profile.image_url != "none":
@@ -392,17 +410,17 @@ class Calls:
         known = self._known(images, vision)
         return [image for image in images if image.image_url not in known]
 
-    def _described(self, setting: _Setting) -> ResponsesRequest:
+    def _described(self, wish: _Wish, target: Target, notes: Notes) -> ResponsesRequest:
         """The request with the descriptions that are known in place of images, if the model takes none."""
-        vision = setting.place.vision
-        if vision is None or setting.target.profile.image_url != "none":
-            return setting.request
-        items = conversation(setting.request, self._lookup(setting.place), self._open)
+        vision = wish.place.vision
+        if vision is None or target.profile.image_url != "none":
+            return wish.request
+        items = conversation(wish.request, self._lookup(wish.place), self._open)
         known = self._known(images_in(items), vision)
         if not known:
-            return setting.request
-        setting.notes.add("content: input_image", f"this model takes no images; {vision.origin} described them")
-        return setting.request.model_copy(update={"input": with_descriptions(items, known, vision.target.model)})
+            return wish.request
+        notes.add("content: input_image", f"this model takes no images; {vision.origin} described them")
+        return wish.request.model_copy(update={"input": with_descriptions(items, known, vision.target.model)})
 
     def _known(self, images: Sequence[ImagePart], vision: Vision) -> dict[str, str]:
         urls = [image.image_url for image in images if image.image_url]
@@ -412,30 +430,20 @@ class Calls:
     # --- calls made before another one
 
     def _preceding(
-        self,
-        setting: _Setting,
-        chat: ChatCall,
-        endpoint: str,
-        outcome: str,
-        follow: Callable[[Said | ApiError], Exchange],
-        answer: UnheardAnswer | None = None,
-    ) -> PrecedingCall:
+        self, wish: _Wish, endpoint: str, outcome: str, follow: Callable[[UnheardAnswer, ReadCall], Exchange]
+    ) -> PrecedingCall[UnheardAnswer]:
         return PrecedingCall(
-            setting.target,
-            chat.body,
-            stream=chat.stream,
-            answer=answer or self._unheard(setting, chat),
+            self._tries(wish),
+            self._record(wish, endpoint),
+            self._context(wish),
+            new_answer=partial(self._unheard, wish),
             outcome=outcome,
             follow=follow,
-            record=self._record(setting, endpoint),
-            request_id=self._ids("req"),
-            now=self._now,
-            hide=setting.place.hide,
         )
 
-    def _unheard(self, setting: _Setting, chat: ChatCall) -> UnheardAnswer:
-        builder = self._builder(setting)
-        return UnheardAnswer(builder, self._converter(setting, chat, builder))
+    def _unheard(self, wish: _Wish, call: ReadCall) -> UnheardAnswer:
+        builder = self._builder(wish.request, call.seal)
+        return UnheardAnswer(builder, call.reader(builder))
 
     def _shown(self, item: Item) -> JsonObject:
         """A kept item as /responses/compact gives it back."""

@@ -7,14 +7,14 @@ gets the second answer, whatever is in it; else it gets the first one, as it cam
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from addon.exchange import Action, ResponsesExchange
 from addon.preceding import UnheardAnswer
 from addon.translate.errors import ApiError
 from addon.translate.grammar import InputCheck, compile_format
 from addon.translate.output import ResponseBuilder
-from addon.translate.stream import StreamConverter
+from addon.tries import AnswerReader, ChatNames
 from addon.wire.chat import AssistantMessage, ChatRequest, ToolCall, ToolMessage
 from addon.wire.json import Json, dumps
 from addon.wire.responses import (
@@ -28,12 +28,6 @@ from addon.wire.responses import (
 
 Checks: TypeAlias = Mapping[tuple[str | None, str], InputCheck]
 """By the namespace and name of a custom tool."""
-
-
-class ChatNames(Protocol):
-    """Knows the names that tools have at the provider."""
-
-    def chat_name(self, kind: Literal["function", "custom"], name: str, namespace: str | None) -> str: ...
 
 
 def checks_of(tools: Iterable[Tool]) -> Checks:
@@ -57,8 +51,8 @@ def _checks(tools: Iterable[Tool], namespace: str | None) -> Iterator[tuple[tupl
 class Draft(UnheardAnswer):
     """An answer that is kept, as it came, until it has been looked at."""
 
-    def __init__(self, builder: ResponseBuilder, converter: StreamConverter) -> None:
-        super().__init__(builder, converter)
+    def __init__(self, builder: ResponseBuilder, reader: AnswerReader) -> None:
+        super().__init__(builder, reader)
         self._received: list[bytes] = []
 
     def feed(self, data: bytes) -> None:
@@ -82,6 +76,7 @@ class KeptExchange(ResponsesExchange):
         self._kept = result
 
     def begin(self) -> list[Action]:
+        self._prepare(self._call)
         if isinstance(self._kept, ApiError):
             return self._lost(self._kept)
         return [*self.upstream_head(200, {}), *self.upstream_data(self._kept), *self.upstream_end()]

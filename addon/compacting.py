@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from addon.exchange import Action, End, Record, told
+from addon.exchange import Action, CallContext, End, Record, told
 from addon.preceding import Said, UnheardAnswer, UnheardExchange
-from addon.routing import Target
 from addon.translate.compaction import Summary, summary_of
 from addon.translate.errors import ApiError
 from addon.translate.output import ResponseBuilder
+from addon.tries import ReadCall, Tries
 from addon.wire.json import JsonObject
 from addon.wire.responses import Usage
 
@@ -37,36 +37,29 @@ def written(result: Said | ApiError, provider: str) -> Written | ApiError:
     return Written(summary, result.usage)
 
 
-class SummaryExchange(UnheardExchange):
+class SummaryExchange(UnheardExchange[UnheardAnswer]):
     """A call whose whole answer is a summary. The client hears nothing until there is one, or an error.
 
     Args:
-        answer: takes in what the model writes.
         shown: makes the client's answer of a summary.
     """
 
     def __init__(
         self,
-        target: Target,
-        body: JsonObject,
-        *,
-        stream: bool,
-        client_stream: bool,
-        answer: UnheardAnswer,
-        shown: Callable[[Written], JsonObject | ResponseBuilder],
+        tries: Tries[ReadCall],
         record: Record,
-        request_id: str,
-        now: Callable[[], float],
-        hide: Callable[[str], str],
+        context: CallContext,
+        *,
+        new_answer: Callable[[ReadCall], UnheardAnswer],
+        client_stream: bool,
+        shown: Callable[[Written], JsonObject | ResponseBuilder],
     ) -> None:
-        super().__init__(
-            target, body, stream=stream, answer=answer, record=record, request_id=request_id, now=now, hide=hide
-        )
+        super().__init__(tries, record, context, new_answer=new_answer)
         self._client_stream = client_stream
         self._shown = shown
 
     def _answered(self, result: Said | ApiError) -> list[Action]:
-        summary = written(result, self._target.provider)
+        summary = written(result, self._call.target.provider)
         if isinstance(summary, ApiError):
             return [self._answer_error(summary)]
         self.record.enter(summary.usage)

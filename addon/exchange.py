@@ -10,21 +10,25 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Generic, TypeAlias
 from urllib.parse import urlsplit
 
-from addon.routing import Credential, Target
+from addon.routing import Credential
 from addon.translate.errors import ApiError, from_response, to_headers
+from addon.translate.items import Seal
 from addon.translate.notes import Notes
 from addon.translate.output import ResponseBuilder
-from addon.translate.stream import StreamConverter
+from addon.tries import AnswerReader, CallT, ProviderCall, ReadCall, Tries
 from addon.wire.encoding import BadEncoding, Decoder, UnknownEncoding
-from addon.wire.json import JsonObject, dump_bytes, dumps
-from addon.wire.responses import Event, OutputItem, Usage
+from addon.wire.json import dump_bytes, dumps
+from addon.wire.responses import Event, Usage
 from addon.wire.sse import encode
 
 MAX_ERROR_BYTES = 256 * 1024
 """As much of a provider's error page as is read."""
+
+PREAMBLE = 2
+"""Events (created, in_progress) that a client may have heard without being bound to any provider's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,8 @@ class Record:
     endpoint: str
     model: str
     target: str
+    tried: list[str] = field(default_factory=list)
+    """What was tried before: provider/model, and the code of the error that came of it."""
     status: int = 0
     outcome: str = ""
     input_tokens: int | None = None
@@ -176,33 +182,30 @@ class Exchange(ABC):
         """The bridge itself has failed over this call. `begun`: the client has the beginning of an answer."""
 
 
-class SingleExchange(Exchange):
-    """An exchange of one provider's call. Subclasses say what that provider's success means to the client."""
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What the exchanges of one client call share."""
 
-    def __init__(
-        self,
-        target: Target,
-        body: JsonObject,
-        *,
-        stream: bool,
-        record: Record,
-        request_id: str,
-        now: Callable[[], float],
-        hide: Callable[[str], str],
-    ) -> None:
-        self._target = target
-        self._body = body
-        self._stream_upstream = stream
-        self._now = now
-        self._hide = hide
-        self._began = now()
+    request_id: str
+    now: Callable[[], float]
+    """Seconds since the epoch."""
+    hide: Callable[[str], str]
+    """Takes the keys out of a text."""
+
+
+class SingleExchange(Exchange, Generic[CallT]):
+    """An exchange that ends with one provider's answer. Subclasses say what that answer means to the client."""
+
+    def __init__(self, tries: Tries[CallT], record: Record, context: CallContext) -> None:
+        self._tries = tries
+        self._context = context
+        self._call = tries.first
+        self._began = context.now()
         self._decoder: Decoder | None = None
         self._failure: tuple[int, Mapping[str, str]] | None = None
         self._failure_body = bytearray()
+        self._provider_headers: dict[str, str] = {}
         self._over = False
-        self._client_headers: dict[str, str] = {"x-request-id": request_id, "x-bridge-target": record.target}
-        if record.notes:
-            self._client_headers["x-bridge-notes"] = record.notes.header()
         self.record = record
 
     @property
@@ -210,25 +213,10 @@ class SingleExchange(Exchange):
         return self._over
 
     def begin(self) -> list[Action]:
-        headers = {
-            "content-type": "application/json",
-            "accept": "text/event-stream" if self._stream_upstream else "application/json",
-            "accept-encoding": "identity",
-            "user-agent": "responses-bridge",
-            **self._target.headers,
-        }
-        attempt = Attempt(
-            url=self._target.url,
-            headers=headers,
-            body=dump_bytes(self._body),
-            credential=self._target.credential,
-            stream=self._stream_upstream,
-            label=self.record.target,
-        )
-        return [attempt]
+        return self._try(self._call)
 
     def upstream_head(self, status: int, headers: Mapping[str, str]) -> list[Action]:
-        self._client_headers.update(to_headers(headers))
+        self._provider_headers = to_headers(headers)
         if not 200 <= status < 300:
             self._failure = (status, headers)
         try:
@@ -254,16 +242,16 @@ class SingleExchange(Exchange):
             return []
         if self._failure is not None:
             status, headers = self._failure
-            body = bytes(self._failure_body)
-            provider = self._target.provider
-            return self._lost(from_response(status, headers, body, provider=provider, profile=self._target.profile))
+            target, body = self._call.target, bytes(self._failure_body)
+            return self._lost(from_response(status, headers, body, provider=target.provider, profile=target.profile))
         return self._finish()
 
     def upstream_lost(self, message: str) -> list[Action]:
         if self._over:
             return []
-        host = urlsplit(self._target.url).netloc.rpartition("@")[2]
-        what = f"The connection to the provider {self._target.provider} ({host}) failed: {_plainly(message)}."
+        target = self._call.target
+        host = urlsplit(target.url).netloc.rpartition("@")[2]
+        what = f"The connection to the provider {target.provider} ({host}) failed: {_plainly(message)}."
         return self._lost(ApiError.upstream(f"{what} Is it running, and is its base_url right?"))
 
     def client_gone(self) -> None:
@@ -284,6 +272,10 @@ class SingleExchange(Exchange):
     # --- for subclasses
 
     @abstractmethod
+    def _prepare(self, call: CallT) -> None:
+        """`call` is about to be made; whatever an earlier one has said is forgotten."""
+
+    @abstractmethod
     def _feed(self, data: bytes) -> list[Action]:
         """A portion of a successful answer, decoded."""
 
@@ -295,32 +287,76 @@ class SingleExchange(Exchange):
     def _fail(self, error: ApiError) -> list[Action]:
         """There is no answer, or no more of it."""
 
+    def _try(self, call: CallT) -> list[Action]:
+        self._call = call
+        self._decoder = None
+        self._failure = None
+        self._failure_body.clear()
+        self._provider_headers = {}
+        self.record.target = call.label
+        self.record.notes = call.notes
+        self._prepare(call)
+        return [_attempt(call)]
+
+    def _another(self, error: ApiError) -> list[Action] | None:
+        """The next try after one that failed, if there is any. Only asked while the client has heard nothing."""
+        call = self._tries.after(self._call, error)
+        if call is None:
+            return None
+        self.record.tried.append(f"{self._call.label} {error.code}")
+        return self._try(call)
+
     def _lost(self, error: ApiError) -> list[Action]:
-        return self._fail(error.saying(self._hide(error.message)))
+        return self._fail(error.saying(self._context.hide(error.message)))
 
     def _broken(self, what: str) -> ApiError:
-        return ApiError.upstream(f"The provider {self._target.provider} {what}.", code="upstream_invalid")
+        return ApiError.upstream(f"The provider {self._call.target.provider} {what}.", code="upstream_invalid")
+
+    def _headers(self) -> dict[str, str]:
+        """What every answer to the client carries."""
+        headers = {"x-request-id": self._context.request_id, "x-bridge-target": self.record.target}
+        if self.record.notes:
+            headers["x-bridge-notes"] = self.record.notes.header()
+        return headers | self._provider_headers
 
     def _head(self, status: int, content_type: str) -> Head:
         self.record.status = status
-        self.record.first_event_s = self._now() - self._began
-        return Head(status, {"content-type": content_type, "cache-control": "no-cache", **self._client_headers})
+        self.record.first_event_s = self._context.now() - self._began
+        return Head(status, {"content-type": content_type, "cache-control": "no-cache", **self._headers()})
 
     def _answer_json(self, value: object) -> Answer:
         self._close(status=200, outcome=self.record.outcome or "completed")
-        return Answer.json(value, headers=self._client_headers)
+        return Answer.json(value, headers=self._headers())
 
     def _answer_error(self, error: ApiError) -> Answer:
         self._close(status=error.status, outcome=f"error {error.code}")
-        return Answer.error(error, self._client_headers)
+        return Answer.error(error, self._headers())
 
     def _close(self, *, outcome: str, status: int | None = None) -> None:
         self._over = True
         self.record.status = status if status is not None else self.record.status
         self.record.outcome = outcome
-        self.record.total_s = self._now() - self._began
+        self.record.total_s = self._context.now() - self._began
         if self.record.first_event_s is None:
             self.record.first_event_s = self.record.total_s
+
+
+def _attempt(call: ProviderCall) -> Attempt:
+    headers = {
+        "content-type": "application/json",
+        "accept": "text/event-stream" if call.stream else "application/json",
+        "accept-encoding": "identity",
+        "user-agent": "responses-bridge",
+        **call.target.headers,
+    }
+    return Attempt(
+        url=call.target.url,
+        headers=headers,
+        body=dump_bytes(call.body),
+        credential=call.target.credential,
+        stream=call.stream,
+        label=call.label,
+    )
 
 
 _PLAIN = (
@@ -340,45 +376,58 @@ def told(events: Iterable[Event]) -> Data:
     return Data(b"".join(encode(event.type, dumps(event.payload())) for event in events))
 
 
-class ResponsesExchange(SingleExchange):
-    """POST /v1/responses by way of chat/completions."""
+class ResponsesExchange(SingleExchange[ReadCall]):
+    """POST /v1/responses.
+
+    Args:
+        client_stream: the client wants a stream.
+        new_builder: makes the builder of the answer, which seals reasoning by the function it is given.
+        remember: told of the answer once it is complete.
+    """
 
     def __init__(
         self,
-        target: Target,
-        body: JsonObject,
-        *,
-        stream: bool,
-        client_stream: bool,
-        builder: ResponseBuilder,
-        converter: StreamConverter,
-        remember: Callable[[Sequence[OutputItem]], None],
+        tries: Tries[ReadCall],
         record: Record,
-        request_id: str,
-        now: Callable[[], float],
-        hide: Callable[[str], str],
+        context: CallContext,
+        *,
+        client_stream: bool,
+        new_builder: Callable[[Seal], ResponseBuilder],
+        remember: Callable[[ResponseBuilder, ReadCall], None],
     ) -> None:
-        super().__init__(target, body, stream=stream, record=record, request_id=request_id, now=now, hide=hide)
+        super().__init__(tries, record, context)
         self._client_stream = client_stream
-        self._builder = builder
-        self._converter = converter
+        self._builder = new_builder(lambda *said: self._call.seal(*said))
+        self._reader: AnswerReader
         self._remember = remember
-        self._streaming = False
+        self._told = 0
+        self._answered = False
+
+    def _prepare(self, call: ReadCall) -> None:
+        self._builder.retract(self._told)
+        self._reader = call.reader(self._builder)
 
     def _feed(self, data: bytes) -> list[Action]:
-        return self._tell(self._converter.feed(data))
+        return self._tell(self._reader.feed(data))
 
     def _finish(self) -> list[Action]:
-        return self._tell(self._converter.end())
+        return self._tell(self._reader.end())
 
     def _fail(self, error: ApiError) -> list[Action]:
-        return self._tell(self._converter.fail(error))
+        return self._tell(self._reader.fail(error))
 
     def _tell(self, events: Sequence[Event]) -> list[Action]:
+        error = self._builder.error
+        if error is not None and self._told <= PREAMBLE:
+            another = self._another(error)
+            if another is not None:
+                return another
+        if error is None and self._builder.has_output and not self._answered:
+            self._answered = True
+            self._tries.answered(self._call)
         if self._builder.ended:
             self._note_outcome()
-        error = self._builder.error
-        if error is not None and not self._streaming and not (self._client_stream and self._builder.response["output"]):
+        if error is not None and not self._told and not (self._client_stream and self._builder.response["output"]):
             return [self._answer_error(error)]
         if self._client_stream:
             return self._tell_stream(events)
@@ -388,9 +437,9 @@ class ResponsesExchange(SingleExchange):
         if not events:
             return []
         actions: list[Action] = []
-        if not self._streaming:
-            self._streaming = True
+        if not self._told:
             actions.append(self._head(200, "text/event-stream; charset=utf-8"))
+        self._told += len(events)
         actions.append(told(events))
         if self._builder.ended:
             self._close(outcome=self.record.outcome)
@@ -402,24 +451,14 @@ class ResponsesExchange(SingleExchange):
         usage, error = response["usage"], response["error"]
         self.record.outcome = f"failed {error['code']}" if error is not None else response["status"]
         self.record.enter(usage)
-        self._remember(response["output"])
+        self._remember(self._builder, self._call)
 
 
-class ChatExchange(SingleExchange):
+class ChatExchange(SingleExchange[ProviderCall]):
     """POST /v1/chat/completions: the provider's answer goes to the client as it comes."""
 
-    def __init__(
-        self,
-        target: Target,
-        body: JsonObject,
-        *,
-        stream: bool,
-        record: Record,
-        request_id: str,
-        now: Callable[[], float],
-        hide: Callable[[str], str],
-    ) -> None:
-        super().__init__(target, body, stream=stream, record=record, request_id=request_id, now=now, hide=hide)
+    def __init__(self, tries: Tries[ProviderCall], record: Record, context: CallContext) -> None:
+        super().__init__(tries, record, context)
         self._streaming = False
 
     def upstream_head(self, status: int, headers: Mapping[str, str]) -> list[Action]:
@@ -427,8 +466,12 @@ class ChatExchange(SingleExchange):
         if actions or self._failure is not None:
             return actions
         self._streaming = True
-        usual = "text/event-stream" if self._stream_upstream else "application/json"
+        self._tries.answered(self._call)
+        usual = "text/event-stream" if self._call.stream else "application/json"
         return [self._head(status, headers.get("content-type", usual))]
+
+    def _prepare(self, call: ProviderCall) -> None:
+        pass
 
     def _feed(self, data: bytes) -> list[Action]:
         return [Data(data)]
@@ -439,6 +482,6 @@ class ChatExchange(SingleExchange):
 
     def _fail(self, error: ApiError) -> list[Action]:
         if not self._streaming:
-            return [self._answer_error(error)]
+            return self._another(error) or [self._answer_error(error)]
         self._close(outcome=f"failed {error.code}")
         return [Data(f"data: {dumps(error.envelope())}\n\n".encode()), End()]

@@ -9,13 +9,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from addon.exchange import Action, Exchange, Record, SingleExchange
-from addon.routing import Target
+from addon.exchange import Action, CallContext, Exchange, Record, SingleExchange
 from addon.translate.errors import ApiError
 from addon.translate.output import ResponseBuilder
-from addon.translate.stream import StreamConverter
-from addon.wire.json import JsonObject
+from addon.tries import AnswerReader, ReadCall, Tries
 from addon.wire.responses import OutputItem, Usage
 
 
@@ -30,18 +29,18 @@ class Said:
 class UnheardAnswer:
     """One answer of a model that no client hears. Feed it the provider's body; it ends with a text or an error."""
 
-    def __init__(self, builder: ResponseBuilder, converter: StreamConverter) -> None:
+    def __init__(self, builder: ResponseBuilder, reader: AnswerReader) -> None:
         self._builder = builder
-        self._converter = converter
+        self._reader = reader
 
     def feed(self, data: bytes) -> None:
-        self._converter.feed(data)
+        self._reader.feed(data)
 
     def end(self) -> None:
-        self._converter.end()
+        self._reader.end()
 
     def fail(self, error: ApiError) -> None:
-        self._converter.fail(error)
+        self._reader.fail(error)
 
     @property
     def ended(self) -> bool:
@@ -66,23 +65,30 @@ def _text(output: Sequence[OutputItem]) -> str:
     return "\n".join(texts)
 
 
-class UnheardExchange(SingleExchange):
-    """A call whose answer goes through the bridge first: the client hears of it only what `_answered` makes of it."""
+AnswerT = TypeVar("AnswerT", bound=UnheardAnswer)
+
+
+class UnheardExchange(SingleExchange[ReadCall], Generic[AnswerT]):
+    """A call whose answer goes through the bridge first: the client hears of it only what `_answered` makes of it.
+
+    Args:
+        new_answer: takes in what the model says in one try.
+    """
 
     def __init__(
         self,
-        target: Target,
-        body: JsonObject,
-        *,
-        stream: bool,
-        answer: UnheardAnswer,
+        tries: Tries[ReadCall],
         record: Record,
-        request_id: str,
-        now: Callable[[], float],
-        hide: Callable[[str], str],
+        context: CallContext,
+        *,
+        new_answer: Callable[[ReadCall], AnswerT],
     ) -> None:
-        super().__init__(target, body, stream=stream, record=record, request_id=request_id, now=now, hide=hide)
-        self._answer = answer
+        super().__init__(tries, record, context)
+        self._new_answer = new_answer
+        self._answer: AnswerT
+
+    def _prepare(self, call: ReadCall) -> None:
+        self._answer = self._new_answer(call)
 
     def _feed(self, data: bytes) -> list[Action]:
         self._answer.feed(data)
@@ -97,38 +103,39 @@ class UnheardExchange(SingleExchange):
         return self._go_on()
 
     def _go_on(self) -> list[Action]:
-        return self._answered(self._answer.result()) if self._answer.ended else []
+        if not self._answer.ended:
+            return []
+        result = self._answer.result()
+        if isinstance(result, ApiError):
+            return self._another(result) or self._answered(result)
+        self._tries.answered(self._call)
+        return self._answered(result)
 
     @abstractmethod
     def _answered(self, result: Said | ApiError) -> list[Action]:
         """The answer is complete, or there is none."""
 
 
-class PrecedingCall(UnheardExchange):
+class PrecedingCall(UnheardExchange[AnswerT]):
     """A call made before another one. The client hears nothing of it.
 
     Args:
         outcome: what the log says of its success, in a word.
-        follow: makes what comes next of the answer. An error is no reason to stop: it may be done without.
+        follow: makes what comes next, of the answer and the call that it answers. An error is no reason to stop: the
+            answer may be done without.
     """
 
     def __init__(
         self,
-        target: Target,
-        body: JsonObject,
-        *,
-        stream: bool,
-        answer: UnheardAnswer,
-        outcome: str,
-        follow: Callable[[Said | ApiError], Exchange],
+        tries: Tries[ReadCall],
         record: Record,
-        request_id: str,
-        now: Callable[[], float],
-        hide: Callable[[str], str],
+        context: CallContext,
+        *,
+        new_answer: Callable[[ReadCall], AnswerT],
+        outcome: str,
+        follow: Callable[[AnswerT, ReadCall], Exchange],
     ) -> None:
-        super().__init__(
-            target, body, stream=stream, answer=answer, record=record, request_id=request_id, now=now, hide=hide
-        )
+        super().__init__(tries, record, context, new_answer=new_answer)
         self._outcome = outcome
         self._follow = follow
         self.next: Exchange | None = None
@@ -140,7 +147,7 @@ class PrecedingCall(UnheardExchange):
         else:
             self.record.enter(result.usage)
             self._close(status=200, outcome=self._outcome)
-        self.next = self._follow(result)
+        self.next = self._follow(self._answer, self._call)
         return []
 
 
@@ -152,7 +159,7 @@ class PrecededExchange(Exchange):
         record: what is known of the call itself, until it is made.
     """
 
-    def __init__(self, first: PrecedingCall, record: Record) -> None:
+    def __init__(self, first: PrecedingCall[Any], record: Record) -> None:
         self._current: Exchange = first
         self._past: list[Record] = []
         self.record = record

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from addon import endpoints
 from addon.calls import Calls, Place, Vision
 from addon.config import Config, ConfigError, LiveConfig
-from addon.exchange import Answer, ChatExchange, ClientCall, Exchange, Record
+from addon.exchange import Answer, CallContext, ChatExchange, ClientCall, Exchange, Record
 from addon.observe.redact import Redactor
 from addon.routing import Router, RoutingError, Target, UnknownModel
 from addon.store.secret import StateError
@@ -24,6 +24,7 @@ from addon.translate.hosted import HostedPolicy
 from addon.translate.images import images_in
 from addon.translate.notes import Notes
 from addon.translate.passthrough import fit
+from addon.tries import OneTry, ProviderCall
 from addon.wire.encoding import BadEncoding, TooLarge, UnknownEncoding, decode
 from addon.wire.json import JsonError, JsonObject, loads
 from addon.wire.responses import InvalidRequest, ResponsesRequest, read_request
@@ -50,7 +51,12 @@ class Service:
     """
 
     def __init__(
-        self, live: LiveConfig, *, ids: NewId, now: Callable[[], float], state_key: Callable[[], bytes]
+        self,
+        live: LiveConfig,
+        *,
+        ids: NewId,
+        now: Callable[[], float],
+        state_key: Callable[[], bytes],
     ) -> None:
         self._live = live
         self._ids = ids
@@ -214,16 +220,16 @@ class Service:
         body = _json_object(_decoded(call, config))
         asked = body.get("model")
         target = self._target(asked if isinstance(asked, str) else None)
-        notes = Notes()
-        fitted, stream = fit(body, target.profile, model=target.model, notes=notes)
+
+        def fitted(target: Target) -> ProviderCall:
+            notes = Notes()
+            fitting, stream = fit(body, target.profile, model=target.model, notes=notes)
+            return ProviderCall(target, fitting, stream, notes)
+
         return ChatExchange(
-            target,
-            fitted,
-            stream=stream,
-            record=Record("chat/completions", str(asked or ""), f"{target.provider}/{target.model}", notes=notes),
-            request_id=self._ids("req"),
-            now=self._now,
-            hide=self.hide,
+            OneTry(fitted(target)),
+            Record("chat/completions", str(asked or ""), f"{target.provider}/{target.model}"),
+            CallContext(self._ids("req"), self._now, self.hide),
         )
 
     def _target(self, model: str | None) -> Target:
@@ -310,6 +316,8 @@ def _line(record: Record) -> str:
 
 def _words(record: Record) -> Iterator[str]:
     yield f"{record.endpoint} {printable(record.model)} -> {record.target} {record.status} {record.outcome}"
+    if record.tried:
+        yield f"tried=[{', '.join(record.tried)}]"
     if record.input_tokens is not None:
         yield f"tokens={record.input_tokens}+{record.output_tokens}"
     if record.first_event_s is not None and record.total_s is not None:

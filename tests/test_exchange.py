@@ -10,13 +10,27 @@ from collections.abc import Iterator, Mapping, Sequence
 import pytest
 from pydantic import SecretStr
 
-from addon.exchange import Action, Answer, Attempt, ChatExchange, Data, End, Exchange, Head, Record, ResponsesExchange
+from addon.exchange import (
+    Action,
+    Answer,
+    Attempt,
+    CallContext,
+    ChatExchange,
+    Data,
+    End,
+    Exchange,
+    Head,
+    Record,
+    ResponsesExchange,
+)
 from addon.providers.profile import Profile
 from addon.routing import Credential, Target
 from addon.translate.notes import Notes
-from addon.translate.output import ResponseBuilder
+from addon.translate.output import ResponseBuilder, no_seal
 from addon.translate.request import to_chat
 from addon.translate.stream import StreamConverter
+from addon.tries import OneTry, ProviderCall, ReadCall
+from addon.wire.json import JsonObject
 from addon.wire.responses import OutputItem, read_request
 from addon.wire.sse import SSEParser
 from tests.grammar import check_stream
@@ -46,34 +60,37 @@ def responses(
     notes = notes if notes is not None else Notes()
     chat = to_chat(request, TARGET.profile, model="acme-1", origin="acme/acme-1", lookup=lambda _: None, notes=notes)
     count, ticks = itertools.count(), clock()
-    builder = ResponseBuilder(
-        request, ids=lambda prefix: f"{prefix}_{next(count)}", now=lambda: 0.0, seal=lambda *_: None
-    )
-    return ResponsesExchange(
+    kept = remembered if remembered is not None else []
+    provider_call = ReadCall(
         TARGET,
         chat.body,
-        stream=chat.stream,
+        chat.stream,
+        notes,
+        reader=lambda builder: StreamConverter(
+            builder, TARGET.profile, chat.tools, provider="acme", notes=notes, hide=hide
+        ),
+        seal=no_seal,
+        names=chat.tools,
+    )
+    return ResponsesExchange(
+        OneTry(provider_call),
+        Record("responses", "gpt-5", "acme/acme-1"),
+        CallContext("req_1", lambda: next(ticks), hide),
         client_stream=stream,
-        builder=builder,
-        converter=StreamConverter(builder, TARGET.profile, chat.tools, provider="acme", notes=notes, hide=hide),
-        remember=(remembered if remembered is not None else []).append,
-        record=Record("responses", "gpt-5", "acme/acme-1", notes=notes),
-        request_id="req_1",
-        now=lambda: next(ticks),
-        hide=hide,
+        new_builder=lambda seal: ResponseBuilder(
+            request, ids=lambda prefix: f"{prefix}_{next(count)}", now=lambda: 0.0, seal=seal
+        ),
+        remember=lambda builder, _: kept.append(builder.response["output"]),
     )
 
 
 def chat(*, stream: bool = True) -> ChatExchange:
     ticks = clock()
+    body: JsonObject = {"model": "acme-1", "messages": [], "stream": stream}
     return ChatExchange(
-        TARGET,
-        {"model": "acme-1", "messages": [], "stream": stream},
-        stream=stream,
-        record=Record("chat/completions", "gpt-5", "acme/acme-1"),
-        request_id="req_1",
-        now=lambda: next(ticks),
-        hide=hide,
+        OneTry(ProviderCall(TARGET, body, stream, Notes())),
+        Record("chat/completions", "gpt-5", "acme/acme-1"),
+        CallContext("req_1", lambda: next(ticks), hide),
     )
 
 

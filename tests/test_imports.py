@@ -31,7 +31,7 @@ ROOMS = {
 CALL = tuple(
     f"addon.{name}"
     for name in (
-        "exchange", "preceding", "compacting", "checking", "calls", "endpoints", "service",
+        "tries", "exchange", "preceding", "compacting", "checking", "calls", "endpoints", "service",
     )
 )  # fmt: skip
 BELOW_CALL = tuple(

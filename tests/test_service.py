@@ -31,7 +31,12 @@ def service(tmp_path: Path, text: str = CONFIG, env: Mapping[str, str] | None = 
     path.write_text(text)
     count = itertools.count()
     live = LiveConfig(lambda: load_config(path, env or {}), [path])
-    return Service(live, ids=lambda prefix: f"{prefix}_{next(count)}", now=lambda: 0.0, state_key=lambda: b"k" * 32)
+    return Service(
+        live,
+        ids=lambda prefix: f"{prefix}_{next(count)}",
+        now=lambda: 0.0,
+        state_key=lambda: b"k" * 32,
+    )
 
 
 def call(

@@ -9,7 +9,7 @@ one terminal event. Once a tool call is open, what comes after it is held until 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -79,7 +79,8 @@ class ResponseBuilder:
         self._request = request
         self._ids = ids
         self._now = now
-        self._seal: Seal = seal if request.includes("reasoning.encrypted_content") else _no_seal
+        self._seals = request.includes("reasoning.encrypted_content")
+        self._seal: Seal = seal if self._seals else no_seal
         self._as_summary = request.reasoning is not None and request.reasoning.wants_summary
         self._events: list[Event] = []
         self._sequence = 0
@@ -87,6 +88,9 @@ class ResponseBuilder:
         self._output: list[OutputItem] = []
         self._announced = 0
         self._call_ids: set[str] = set()
+        self._late_extras: dict[str, CallState] = {}
+        self._told: list[OutputItemState] = []
+        """Items that were closed, also those that only the bridge itself has anything of."""
         self._truncated_call = False
         self._tier = "default"
         self._echo = echo(request, request.model or "")
@@ -98,6 +102,7 @@ class ResponseBuilder:
         self._usage: Usage | None = None
         self._completed_at: int | None = None
         self._started = False
+        self._compaction: str | None = None
 
     # --- what came out
 
@@ -139,7 +144,7 @@ class ResponseBuilder:
     @property
     def has_output(self) -> bool:
         """True once something of the model's answer was taken in, told to the client or held."""
-        return bool(self._output or self._waiting)
+        return len(self._output) + len(self._waiting) > (self._compaction is not None)
 
     # --- what the model says
 
@@ -149,6 +154,7 @@ class ResponseBuilder:
             self._started = True
             self._emit("response.created", response=self.response)
             self._emit("response.in_progress", response=self.response)
+            self._queue_compaction()
 
     def text(self, delta: str, logprobs: Sequence[JsonObject] = ()) -> None:
         if delta or logprobs:
@@ -173,21 +179,29 @@ class ResponseBuilder:
         if details:
             self._write(self._last(ReasoningState, self._new_reasoning), Write("details", values=details))
 
-    def call(self, tool: CalledTool, call_id: str) -> CallState:
-        """A call begins; its arguments follow through `arguments`. An empty or used call id is replaced."""
+    def call(self, tool: CalledTool, call_id: str, *, extra: JsonObject | None = None) -> CallState:
+        """A call begins; its arguments follow through `arguments`. An empty or used call id is replaced.
+
+        Opaque keys of the call that are known now (`extra`) are carried by reasoning before it.
+        """
         if not call_id or call_id in self._call_ids:
             call_id = self._ids("call")
         self._call_ids.add(call_id)
         state = _new_call(tool, self._ids(_PREFIX[tool.kind]), call_id)
+        if extra:
+            state.extra.update(extra)
+            self._carry([state])
         self._queue(state)
         return state
 
+    def call_extra(self, call: CallState, extra: JsonObject) -> None:
+        """Opaque keys of a call that has begun already: reasoning behind all else carries them."""
+        if any(name not in call.extra or call.extra[name] != value for name, value in extra.items()):
+            call.extra.update(extra)
+            self._late_extras[call.call_id] = call
+
     def arguments(self, call: CallState, delta: str) -> None:
         self._write(call, Write("arguments", delta))
-
-    def compaction(self, encrypted_content: str) -> None:
-        """A summary takes the place of the conversation so far."""
-        self._queue(CompactionState(self._ids("cmp"), encrypted_content))
 
     def searched(self, urls: Sequence[str]) -> None:
         """The provider has searched the web and found these pages."""
@@ -197,6 +211,30 @@ class ResponseBuilder:
     def service_tier(self, tier: str) -> None:
         if tier in SERVICE_TIERS - {"auto"}:
             self._tier = tier
+
+    def compaction(self, encrypted_content: str) -> None:
+        """A summary takes the place of the conversation so far. It stands before all that the model says."""
+        self._compaction = encrypted_content
+        if self._started:
+            self._queue_compaction()
+
+    def retract(self, told: int) -> None:
+        """Take back all that was said, for another try. `told`: the events heard already, the start or none."""
+        self._events.clear()
+        self._waiting.clear()
+        self._output.clear()
+        self._call_ids.clear()
+        self._late_extras.clear()
+        self._told.clear()
+        self._sequence = told
+        self._started = told > 0
+        self._announced = 0
+        self._truncated_call = False
+        self._tier = "default"
+        self._status = "in_progress"
+        self._error = self._incomplete = self._usage = self._completed_at = None
+        if self._started:
+            self._queue_compaction()
 
     # --- how it ends
 
@@ -227,6 +265,8 @@ class ResponseBuilder:
         if self.ended:
             return
         self.start()
+        if status == "completed" and self._late_extras:
+            self._carry([*self._late_extras.values()])
         self._close_all(status)
         if self._truncated_call and status == "completed":
             status, reason = "incomplete", "max_output_tokens"
@@ -254,6 +294,12 @@ class ResponseBuilder:
             self._close_head("completed")
         self._waiting.append(item)
 
+    def _carry(self, calls: Iterable[CallState]) -> None:
+        """Put what the provider wants back with these calls where the client keeps it, if it keeps anything."""
+        if self._seals:
+            extras: JsonObject = {call.call_id: dict(call.extra) for call in calls}
+            self._write(self._last(ReasoningState, self._new_reasoning), Write("extras", values=(extras,)))
+
     def _write(self, item: OutputItemState, operation: Write) -> None:
         if item is self._waiting[0]:
             item.write(operation, self._emit, lambda: self._announce(item))
@@ -272,6 +318,7 @@ class ResponseBuilder:
             item.write(operation, self._emit, lambda: self._announce(item))
         status = item.close(ending, self._emit, lambda: self._announce(item))
         self._waiting.popleft()
+        self._told.append(item)
         if isinstance(item, CallState) and status != "completed":
             self._truncated_call = True
         if status is None and item.position is not None:
@@ -287,6 +334,10 @@ class ResponseBuilder:
             self._announced += 1
             self._emit("response.output_item.added", output_index=item.position, item=item.blank())
         return item.position
+
+    def _queue_compaction(self) -> None:
+        if self._compaction is not None:
+            self._queue(CompactionState(self._ids("cmp"), self._compaction))
 
     def _new_message(self) -> OutputItemState:
         return MessageState(self._ids("msg"))
@@ -350,5 +401,6 @@ def to_usage(totals: Totals | None) -> Usage:
     }
 
 
-def _no_seal(text: str, details: Sequence[JsonObject], /) -> str | None:
+def no_seal(text: str, details: Sequence[JsonObject], calls: Mapping[str, JsonObject], /) -> str | None:
+    """For answers without reasoning to keep."""
     return None
