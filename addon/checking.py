@@ -1,16 +1,21 @@
-"""A call whose custom tool inputs are checked against the tools' grammars before the client hears of them.
+"""A call whose answer is checked before the client hears of it: custom tool inputs against their tools' grammars, and
+the text against the schema that was asked for.
 
-The answer is held until it is whole. If an input does not fit, the model is told once what is wrong, and the client
-gets the second answer, whatever is in it; else it gets the first one, as it came.
+The answer is held until it is whole. If something does not fit, the model is told once what is wrong, and the client
+gets the second answer, whatever is in it; else it gets the first one, as it came. A document that fits and only has a
+fence or words around it is told without these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
-from addon.exchange import Action, ResponsesExchange
+from addon.actions import Action
+from addon.exchange import ResponsesExchange
 from addon.preceding import UnheardAnswer
+from addon.translate.answer_schema import AnswerCheck
 from addon.translate.errors import ApiError
 from addon.translate.grammar import InputCheck, compile_format
 from addon.translate.output import ResponseBuilder
@@ -23,14 +28,28 @@ from addon.wire.responses import (
     FunctionCallItem,
     NamespaceTool,
     OutputItem,
+    ResponseObject,
     Tool,
 )
 
-Checks: TypeAlias = Mapping[tuple[str | None, str], InputCheck]
+SENT_BACK = "an answer that did not fit its grammar or schema went back to the model once"
+
+InputChecks: TypeAlias = Mapping[tuple[str | None, str], InputCheck]
 """By the namespace and name of a custom tool."""
 
 
-def checks_of(tools: Iterable[Tool]) -> Checks:
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What is checked in one answer."""
+
+    inputs: InputChecks = field(default_factory=dict)
+    answer: AnswerCheck | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.inputs) or self.answer is not None
+
+
+def checks_of(tools: Iterable[Tool]) -> InputChecks:
     """The checks that can be made for these tools."""
     return dict(_checks(tools, None))
 
@@ -64,8 +83,8 @@ class Draft(UnheardAnswer):
         return b"".join(self._received)
 
     @property
-    def output(self) -> Sequence[OutputItem]:
-        return self._builder.response["output"]
+    def response(self) -> ResponseObject:
+        return self._builder.response
 
 
 class KeptExchange(ResponsesExchange):
@@ -76,14 +95,65 @@ class KeptExchange(ResponsesExchange):
         self._kept = result
 
     def begin(self) -> list[Action]:
-        self._prepare(self._call)
+        super().begin()  # what that would send was sent
         if isinstance(self._kept, ApiError):
             return self._lost(self._kept)
         return [*self.upstream_head(200, {}), *self.upstream_data(self._kept), *self.upstream_end()]
 
 
-def problems(output: Sequence[OutputItem], checks: Checks) -> dict[str, str]:
-    """What is wrong with the calls of an answer, by call id."""
+@dataclass(frozen=True, slots=True)
+class Problems:
+    """What is wrong with an answer."""
+
+    calls: Mapping[str, str] = field(default_factory=dict)
+    """By call id."""
+    text: str | None = None
+    document: str | None = None
+    """Of a text that is none itself, the document in it that fits: nothing that the model has to be told."""
+
+    def __bool__(self) -> bool:
+        return bool(self.calls) or self.text is not None
+
+    @property
+    def where(self) -> str:
+        """What it was that did not fit, as the client called it."""
+        return "tools" if self.calls else "text.format"
+
+
+def problems(response: ResponseObject, checks: Checks) -> Problems:
+    """What of an answer does not fit."""
+    text = _text_alone(response) if checks.answer is not None else None
+    if checks.answer is None or text is None:
+        return Problems(_problems_of_calls(response["output"], checks.inputs))
+    problem = checks.answer.problem(text)
+    document = checks.answer.repaired(text) if problem is not None else None
+    return Problems(document=document) if document is not None else Problems(text=problem)
+
+
+def _text_alone(response: ResponseObject) -> str | None:
+    """The text that is all of an answer. With calls, a refusal or an early end there is more to it than its form."""
+    spoken = [item for item in response["output"] if item["type"] not in _UNSPOKEN]
+    return _said(spoken) if response["status"] == "completed" and all(map(_is_text, spoken)) else None
+
+
+_UNSPOKEN = ("reasoning", "web_search_call", "compaction")
+
+
+def _is_text(item: OutputItem) -> bool:
+    return item["type"] == "message" and all(part["type"] == "output_text" for part in item["content"])
+
+
+def _said(output: Sequence[OutputItem]) -> str:
+    return "".join(
+        part["text"]
+        for item in output
+        if item["type"] == "message"
+        for part in item["content"]
+        if part["type"] == "output_text"
+    )
+
+
+def _problems_of_calls(output: Sequence[OutputItem], checks: InputChecks) -> dict[str, str]:
     found = {}
     for item in output:
         if item["type"] == "custom_tool_call":
@@ -94,16 +164,25 @@ def problems(output: Sequence[OutputItem], checks: Checks) -> dict[str, str]:
     return found
 
 
-def correction(output: Sequence[OutputItem], found: Mapping[str, str], names: ChatNames) -> list[Json]:
-    """The messages that tell the model what was wrong with its answer: its calls, each with a result."""
+def correction(output: Sequence[OutputItem], found: Problems, names: ChatNames) -> list[Json]:
+    """The messages that tell the model what was wrong with its answer."""
+    said = _said(output)
+    if found.text is not None:
+        answer: AssistantMessage = {"role": "assistant", "content": said or _EMPTY}
+        return cast(list[Json], [answer, {"role": "user", "content": f"{found.text}. {_ANSWER_AGAIN}"}])
+    return _refused_calls(output, said, found.calls, names)
+
+
+_EMPTY = "(an empty answer)"
+_ANSWER_AGAIN = (
+    "It was not accepted. Answer again, with the whole JSON document, corrected, and nothing else: no Markdown fence, "
+    "no words around it."
+)
+
+
+def _refused_calls(output: Sequence[OutputItem], said: str, found: Mapping[str, str], names: ChatNames) -> list[Json]:
+    """The calls of the answer, each with a result."""
     calls = [item for item in output if item["type"] in ("custom_tool_call", "function_call")]
-    said = "".join(
-        part["text"]
-        for item in output
-        if item["type"] == "message"
-        for part in item["content"]
-        if part["type"] == "output_text"
-    )
     message: AssistantMessage = {"role": "assistant", "content": said or None}
     message["tool_calls"] = [_tool_call(item, names) for item in calls]
     results: list[ToolMessage] = [

@@ -6,17 +6,18 @@ the call itself (`context_management`) is a `PrecedingCall`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from addon.exchange import Action, CallContext, End, Record, told
+from addon.actions import Action
+from addon.client_answer import ClientAnswer
+from addon.exchange import CallContext, Record
 from addon.preceding import Said, UnheardAnswer, UnheardExchange
 from addon.translate.compaction import Summary, summary_of
 from addon.translate.errors import ApiError
-from addon.translate.output import ResponseBuilder
 from addon.tries import ReadCall, Tries
 from addon.wire.json import JsonObject
-from addon.wire.responses import Usage
+from addon.wire.responses import Event, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,10 @@ def written(result: Said | ApiError, provider: str) -> Written | ApiError:
 
 
 class SummaryExchange(UnheardExchange[UnheardAnswer]):
-    """A call whose whole answer is a summary. The client hears nothing until there is one, or an error.
+    """A call whose whole answer is a summary. The client hears nothing of it until there is one, or an error.
 
     Args:
-        shown: makes the client's answer of a summary.
+        shown: makes the client's answer of a summary: an object, or the events of the client's response.
     """
 
     def __init__(
@@ -49,27 +50,31 @@ class SummaryExchange(UnheardExchange[UnheardAnswer]):
         tries: Tries[ReadCall],
         record: Record,
         context: CallContext,
+        client: ClientAnswer,
         *,
         new_answer: Callable[[ReadCall], UnheardAnswer],
-        client_stream: bool,
-        shown: Callable[[Written], JsonObject | ResponseBuilder],
+        shown: Callable[[Written], JsonObject | Sequence[Event]],
     ) -> None:
-        super().__init__(tries, record, context, new_answer=new_answer)
-        self._client_stream = client_stream
+        super().__init__(tries, record, context, client, new_answer=new_answer)
         self._shown = shown
 
     def _answered(self, result: Said | ApiError) -> list[Action]:
         summary = written(result, self._call.target.provider)
         if isinstance(summary, ApiError):
-            return [self._answer_error(summary)]
+            return self._refused(summary)
         self.record.enter(summary.usage)
-        self.record.outcome = "compacted"
-        answer = self._shown(summary)
-        if not isinstance(answer, ResponseBuilder):
-            return [self._answer_json(answer)]
-        return self._streamed(answer) if self._client_stream else [self._answer_json(answer.response)]
+        shown = self._shown(summary)
+        if isinstance(shown, dict):
+            actions = self._client.tell_whole(shown, self._ok)
+        else:
+            actions = self._client.tell(shown, self._ok)
+        self._close(status=200, outcome="compacted")
+        return actions
 
-    def _streamed(self, builder: ResponseBuilder) -> list[Action]:
-        head = self._head(200, "text/event-stream; charset=utf-8")
-        self._close(outcome="compacted")
-        return [head, told(builder.take()), End()]
+    def _refused(self, error: ApiError) -> list[Action]:
+        if not self._client.begun:
+            return [self._answer_error(error)]
+        self._client.builder.fail(error)
+        actions = self._client.tell(self._client.builder.take(), self._ok)
+        self._close(outcome=f"failed {error.code}")
+        return actions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from addon.exchange import Answer
+from addon.actions import Answer
 from addon.routing import Router, UnknownModel
 from addon.translate.errors import ApiError
 from addon.wire.json import JsonObject

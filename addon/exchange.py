@@ -6,29 +6,27 @@ out. One exchange may make several attempts, one after the other; each is an `At
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Generic, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic
 from urllib.parse import urlsplit
 
-from addon.routing import Credential
-from addon.translate.errors import ApiError, from_response, to_headers
-from addon.translate.items import Seal
-from addon.translate.notes import Notes
+from addon.actions import Action, Answer, Attempt, Cancel, Data, End, Head
+from addon.client_answer import ClientAnswer, Pace
+from addon.providers.profile import Profile
+from addon.translate.errors import ApiError, busy, from_response, to_headers
+from addon.translate.notes import Notes, header_value
 from addon.translate.output import ResponseBuilder
 from addon.tries import AnswerReader, CallT, ProviderCall, ReadCall, Tries
-from addon.wire.encoding import BadEncoding, Decoder, UnknownEncoding
+from addon.wire.encoding import BadEncoding, Decoder, TooLarge, UnknownEncoding
 from addon.wire.json import dump_bytes, dumps
 from addon.wire.responses import Event, Usage
-from addon.wire.sse import encode
 
 MAX_ERROR_BYTES = 256 * 1024
 """As much of a provider's error page as is read."""
-
-PREAMBLE = 2
-"""Events (created, in_progress) that a client may have heard without being bound to any provider's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,69 +42,11 @@ class ClientCall:
 
     @property
     def bearer(self) -> str | None:
-        """The key the client presents as its OpenAI key."""
+        """The key the client presents as its OpenAI key; clients of Azure have a header of its own for it."""
         scheme, _, key = self.headers.get("authorization", "").partition(" ")
-        return key.strip() if scheme.lower() == "bearer" and key.strip() else None
-
-
-# --- actions: what the proxy layer is to do ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """Call a provider. `headers` are for all to see; the credential goes on the wire and nowhere else."""
-
-    url: str
-    headers: Mapping[str, str]
-    body: bytes
-    credential: Credential | None
-    stream: bool
-    """Whether the answer is wanted as it comes."""
-    label: str
-    """provider/model, for people."""
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Begin the answer to the client."""
-
-    status: int
-    headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """Go on with the answer."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """The answer is complete. What still comes from the provider interests nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer at once."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    code: str = ""
-    """The code of the error that this is, for the log."""
-
-    @classmethod
-    def json(cls, value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-        return cls(status, {"content-type": "application/json", **(headers or {})}, dump_bytes(value))
-
-    @classmethod
-    def error(cls, error: ApiError, headers: Mapping[str, str] | None = None) -> Answer:
-        answer = cls.json(error.envelope(), status=error.status, headers={**(headers or {}), **error.headers})
-        return replace(answer, code=error.code)
-
-
-Action: TypeAlias = Attempt | Head | Data | End | Answer
+        if scheme.lower() == "bearer" and key.strip():
+            return key.strip()
+        return self.headers.get("api-key", "").strip() or None
 
 
 @dataclass
@@ -157,6 +97,35 @@ class Exchange(ABC):
     def begin(self) -> list[Action]:
         """The first attempt."""
 
+    @property
+    @abstractmethod
+    def alarm(self) -> float:
+        """When `tick` is to be called, on the clock of the call. Asked anew after each tick and each new attempt."""
+
+    @abstractmethod
+    def tick(self) -> list[Action]:
+        """Time has passed."""
+
+    @abstractmethod
+    def upstream_queued(self) -> None:
+        """The attempt has to wait for others to end: the provider cannot be blamed for that time."""
+
+    @abstractmethod
+    def upstream_begins(self) -> None:
+        """The attempt had been queued, and now has its turn."""
+
+    @abstractmethod
+    def upstream_busy(self) -> list[Action]:
+        """The attempt was not made: too many wait already."""
+
+    @abstractmethod
+    def upstream_connected(self) -> None:
+        """The attempt has a connection, and the request is on its way."""
+
+    @abstractmethod
+    def upstream_alive(self) -> None:
+        """Something has come of an answer that is handed on when it is whole."""
+
     @abstractmethod
     def upstream_head(self, status: int, headers: Mapping[str, str]) -> list[Action]:
         """The provider's status line and headers."""
@@ -178,8 +147,13 @@ class Exchange(ABC):
         """Nobody listens any more."""
 
     @abstractmethod
+    def give_up(self, error: ApiError, *, begun: bool) -> list[Action]:
+        """The bridge cannot go on with this call. `begun`: the client has the beginning of an answer."""
+
     def crashed(self, *, begun: bool) -> list[Action]:
-        """The bridge itself has failed over this call. `begun`: the client has the beginning of an answer."""
+        """The bridge itself has failed over this call."""
+        message = "The bridge failed while it served this call; its log says why. This is a bug of the bridge."
+        return self.give_up(ApiError.bridge(message, code="bridge_error"), begun=begun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +161,46 @@ class CallContext:
     """What the exchanges of one client call share."""
 
     request_id: str
-    now: Callable[[], float]
-    """Seconds since the epoch."""
+    clock: Callable[[], float]
+    """Seconds that only ever grow: for what took how long, and for waiting."""
     hide: Callable[[str], str]
     """Takes the keys out of a text."""
+    answer_bytes: int = 64 * 1024 * 1024
+    """The most that is read of one answer, decoded."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """How long a provider may be silent: the timeouts of its profile, and what has happened so far. Seconds."""
+
+    profile: Profile
+    began: float
+    """The client's call."""
+    attempt_began: float | None
+    """None: it waits for its turn."""
+    connected: float | None = None
+    heard: float | None = None
+    """The last sign of life."""
+
+    def patience(self) -> tuple[float, str]:
+        """When it ends, and what is then wrong with the provider."""
+        profile = self.profile
+        if self.heard is not None:
+            seconds, since, what = profile.idle_timeout_s, self.heard, "fell silent in the midst of its answer"
+        elif self.connected is not None:
+            seconds, since, what = profile.first_byte_timeout_s, self.connected, "did not begin to answer"
+        elif self.attempt_began is not None:
+            seconds, since, what = profile.connect_timeout_s, self.attempt_began, "could not be connected to"
+        else:
+            seconds, since, what = math.inf, self.began, "had too many calls under way"
+        total = self.began + profile.total_timeout_s
+        if since + seconds <= total:
+            return since + seconds, f"{what} for {seconds:g} s"
+        return total, f"did not end its answer within {profile.total_timeout_s:g} s of the call"
+
+    def too_late(self, now: float) -> bool:
+        """The time for the whole call is up."""
+        return now >= self.began + self.profile.total_timeout_s
 
 
 class SingleExchange(Exchange, Generic[CallT]):
@@ -200,12 +210,14 @@ class SingleExchange(Exchange, Generic[CallT]):
         self._tries = tries
         self._context = context
         self._call = tries.first
-        self._began = context.now()
+        self._began = context.clock()
         self._decoder: Decoder | None = None
         self._failure: tuple[int, Mapping[str, str]] | None = None
         self._failure_body = bytearray()
         self._provider_headers: dict[str, str] = {}
         self._over = False
+        self._gives_up = False
+        self._watch = Watch(self._call.target.profile, self._began, self._began)
         self.record = record
 
     @property
@@ -215,26 +227,59 @@ class SingleExchange(Exchange, Generic[CallT]):
     def begin(self) -> list[Action]:
         return self._try(self._call)
 
+    @property
+    def alarm(self) -> float:
+        return min(self._watch.patience()[0], self._waiting_alarm)
+
+    def tick(self) -> list[Action]:
+        if self._over:
+            return []
+        until, problem = self._watch.patience()
+        if self._context.clock() < until:
+            return self._wait()
+        message = f"The provider {self._call.target.provider} {problem}."
+        return [Cancel(problem), *self._lost(ApiError.upstream(message, code="upstream_timeout", status=504))]
+
+    def upstream_queued(self) -> None:
+        self._watch.attempt_began = None
+
+    def upstream_begins(self) -> None:
+        self._watch.attempt_began = self._context.clock()
+
+    def upstream_busy(self) -> list[Action]:
+        return [] if self._over else self._lost(busy(self._call.target.provider))
+
+    def upstream_connected(self) -> None:
+        self._watch.connected = self._context.clock()
+
+    def upstream_alive(self) -> None:
+        self._watch.heard = self._context.clock()
+
     def upstream_head(self, status: int, headers: Mapping[str, str]) -> list[Action]:
+        self._watch.heard = self._context.clock()
         self._provider_headers = to_headers(headers)
         if not 200 <= status < 300:
             self._failure = (status, headers)
         try:
-            self._decoder = Decoder(headers.get("content-encoding", ""))
+            limit = self._context.answer_bytes if self._failure is None else MAX_ERROR_BYTES
+            self._decoder = Decoder(headers.get("content-encoding", ""), limit=limit)
         except UnknownEncoding as error:
             return self._lost(self._broken(f"used an encoding that nobody asked for: {error}"))
         return []
 
     def upstream_data(self, data: bytes) -> list[Action]:
+        self._watch.heard = self._context.clock()
         if self._over or self._decoder is None:
             return []
         try:
+            if self._failure is not None:
+                self._failure_body += self._decoder.beginning(data)
+                return []
             plain = self._decoder.feed(data)
         except BadEncoding as error:
             return self._lost(self._broken(f"sent a body that cannot be decoded: {error}"))
-        if self._failure is not None:
-            self._failure_body += plain[: MAX_ERROR_BYTES - len(self._failure_body)]
-            return []
+        except TooLarge as error:
+            return self._lost(self._broken(f"sent too long an answer, {error} (limits.answer_bytes)"))
         return self._feed(plain) if plain else []
 
     def upstream_end(self) -> list[Action]:
@@ -250,7 +295,7 @@ class SingleExchange(Exchange, Generic[CallT]):
         if self._over:
             return []
         target = self._call.target
-        host = urlsplit(target.url).netloc.rpartition("@")[2]
+        host = urlsplit(self._call.url).netloc.rpartition("@")[2]
         what = f"The connection to the provider {target.provider} ({host}) failed: {_plainly(message)}."
         return self._lost(ApiError.upstream(f"{what} Is it running, and is its base_url right?"))
 
@@ -258,9 +303,10 @@ class SingleExchange(Exchange, Generic[CallT]):
         if not self._over:
             self._close(outcome="client gone")
 
-    def crashed(self, *, begun: bool) -> list[Action]:
-        message = "The bridge failed while it served this call; its log says why. This is a bug of the bridge."
-        error = ApiError.bridge(message, code="bridge_error")
+    def give_up(self, error: ApiError, *, begun: bool) -> list[Action]:
+        if self._over:
+            return []
+        self._gives_up = True
         if not begun:
             return [self._answer_error(error)]
         try:
@@ -270,6 +316,15 @@ class SingleExchange(Exchange, Generic[CallT]):
             return [End()]
 
     # --- for subclasses
+
+    @property
+    @abstractmethod
+    def _waiting_alarm(self) -> float:
+        """When the client should hear something though the provider says nothing."""
+
+    @abstractmethod
+    def _wait(self) -> list[Action]:
+        """What the client hears while the provider says nothing."""
 
     @abstractmethod
     def _prepare(self, call: CallT) -> None:
@@ -293,14 +348,17 @@ class SingleExchange(Exchange, Generic[CallT]):
         self._failure = None
         self._failure_body.clear()
         self._provider_headers = {}
+        self._watch = Watch(call.target.profile, self._began, self._context.clock())
         self.record.target = call.label
         self.record.notes = call.notes
+        self._tries.begins(call)
         self._prepare(call)
         return [_attempt(call)]
 
     def _another(self, error: ApiError) -> list[Action] | None:
         """The next try after one that failed, if there is any. Only asked while the client has heard nothing."""
-        call = self._tries.after(self._call, error)
+        too_late = self._gives_up or self._watch.too_late(self._context.clock())
+        call = None if too_late else self._tries.after(self._call, error)
         if call is None:
             return None
         self.record.tried.append(f"{self._call.label} {error.code}")
@@ -314,29 +372,27 @@ class SingleExchange(Exchange, Generic[CallT]):
 
     def _headers(self) -> dict[str, str]:
         """What every answer to the client carries."""
-        headers = {"x-request-id": self._context.request_id, "x-bridge-target": self.record.target}
+        headers = {"x-request-id": self._context.request_id, "x-bridge-target": header_value(self.record.target)}
         if self.record.notes:
             headers["x-bridge-notes"] = self.record.notes.header()
+        if self.record.tried:
+            headers["x-bridge-tried"] = header_value(", ".join(self.record.tried))
         return headers | self._provider_headers
 
     def _head(self, status: int, content_type: str) -> Head:
         self.record.status = status
-        self.record.first_event_s = self._context.now() - self._began
+        self.record.first_event_s = self._context.clock() - self._began
         return Head(status, {"content-type": content_type, "cache-control": "no-cache", **self._headers()})
-
-    def _answer_json(self, value: object) -> Answer:
-        self._close(status=200, outcome=self.record.outcome or "completed")
-        return Answer.json(value, headers=self._headers())
 
     def _answer_error(self, error: ApiError) -> Answer:
         self._close(status=error.status, outcome=f"error {error.code}")
-        return Answer.error(error, self._headers())
+        return Answer.error(self._tries.final(error), self._headers())
 
     def _close(self, *, outcome: str, status: int | None = None) -> None:
         self._over = True
         self.record.status = status if status is not None else self.record.status
         self.record.outcome = outcome
-        self.record.total_s = self._context.now() - self._began
+        self.record.total_s = self._context.clock() - self._began
         if self.record.first_event_s is None:
             self.record.first_event_s = self.record.total_s
 
@@ -350,12 +406,14 @@ def _attempt(call: ProviderCall) -> Attempt:
         **call.target.headers,
     }
     return Attempt(
-        url=call.target.url,
+        url=call.url,
         headers=headers,
         body=dump_bytes(call.body),
         credential=call.target.credential,
         stream=call.stream,
         label=call.label,
+        provider=call.target.provider,
+        way=call.target.way,
     )
 
 
@@ -371,17 +429,28 @@ def _plainly(message: str) -> str:
     return next((plain for pattern, plain in _PLAIN if pattern.search(message)), message.rstrip("."))
 
 
-def told(events: Iterable[Event]) -> Data:
-    """Events as a client reads them."""
-    return Data(b"".join(encode(event.type, dumps(event.payload())) for event in events))
+class AnsweringExchange(SingleExchange[ReadCall]):
+    """A call of a provider for a client that waits for a Responses answer."""
+
+    def __init__(self, tries: Tries[ReadCall], record: Record, context: CallContext, client: ClientAnswer) -> None:
+        super().__init__(tries, record, context)
+        self._client = client
+
+    @property
+    def _waiting_alarm(self) -> float:
+        return self._client.alarm
+
+    def _wait(self) -> list[Action]:
+        return self._client.tick(self._ok)
+
+    def _ok(self, content_type: str) -> Head:
+        return self._head(200, content_type)
 
 
-class ResponsesExchange(SingleExchange[ReadCall]):
+class ResponsesExchange(AnsweringExchange):
     """POST /v1/responses.
 
     Args:
-        client_stream: the client wants a stream.
-        new_builder: makes the builder of the answer, which seals reasoning by the function it is given.
         remember: told of the answer once it is complete.
     """
 
@@ -390,21 +459,19 @@ class ResponsesExchange(SingleExchange[ReadCall]):
         tries: Tries[ReadCall],
         record: Record,
         context: CallContext,
+        client: ClientAnswer,
         *,
-        client_stream: bool,
-        new_builder: Callable[[Seal], ResponseBuilder],
         remember: Callable[[ResponseBuilder, ReadCall], None],
     ) -> None:
-        super().__init__(tries, record, context)
-        self._client_stream = client_stream
-        self._builder = new_builder(lambda *said: self._call.seal(*said))
+        super().__init__(tries, record, context, client)
+        self._builder = client.builder
         self._reader: AnswerReader
         self._remember = remember
-        self._told = 0
         self._answered = False
 
     def _prepare(self, call: ReadCall) -> None:
-        self._builder.retract(self._told)
+        self._client.retract()
+        self._builder.seal_with(call.seal)
         self._reader = call.reader(self._builder)
 
     def _feed(self, data: bytes) -> list[Action]:
@@ -418,32 +485,20 @@ class ResponsesExchange(SingleExchange[ReadCall]):
 
     def _tell(self, events: Sequence[Event]) -> list[Action]:
         error = self._builder.error
-        if error is not None and self._told <= PREAMBLE:
+        if error is not None and not self._client.bound:
             another = self._another(error)
             if another is not None:
                 return another
-        if error is None and self._builder.has_output and not self._answered:
+        if not self._answered and error is None and self._builder.has_output:
             self._answered = True
             self._tries.answered(self._call)
         if self._builder.ended:
             self._note_outcome()
-        if error is not None and not self._told and not (self._client_stream and self._builder.response["output"]):
+        if error is not None and not self._client.begun and not (self._client.stream and self._builder.has_output):
             return [self._answer_error(error)]
-        if self._client_stream:
-            return self._tell_stream(events)
-        return [self._answer_json(self._builder.response)] if self._builder.ended else []
-
-    def _tell_stream(self, events: Sequence[Event]) -> list[Action]:
-        if not events:
-            return []
-        actions: list[Action] = []
-        if not self._told:
-            actions.append(self._head(200, "text/event-stream; charset=utf-8"))
-        self._told += len(events)
-        actions.append(told(events))
+        actions = self._client.tell(events, self._ok)
         if self._builder.ended:
-            self._close(outcome=self.record.outcome)
-            actions.append(End())
+            self._close(status=200, outcome=self.record.outcome)
         return actions
 
     def _note_outcome(self) -> None:
@@ -457,23 +512,46 @@ class ResponsesExchange(SingleExchange[ReadCall]):
 class ChatExchange(SingleExchange[ProviderCall]):
     """POST /v1/chat/completions: the provider's answer goes to the client as it comes."""
 
-    def __init__(self, tries: Tries[ProviderCall], record: Record, context: CallContext) -> None:
+    def __init__(self, tries: Tries[ProviderCall], record: Record, context: CallContext, pace: Pace) -> None:
         super().__init__(tries, record, context)
-        self._streaming = False
+        self._pace = pace
+        self._begun = False
+        self._between_events = True
+        self._spoke = self._began
+
+    @property
+    def _waiting_alarm(self) -> float:
+        if not self._call.stream:
+            return math.inf
+        return self._spoke + (self._pace.every if self._begun else self._pace.early_headers_after)
+
+    def _wait(self) -> list[Action]:
+        """A comment, which all SDKs skip. In a whole answer there is no place for a sign of life."""
+        if self._context.clock() < self._waiting_alarm:
+            return []
+        head: list[Action] = [] if self._begun else [self._begin(200, "text/event-stream")]
+        self._spoke = self._context.clock()
+        return [*head, Data(b": keep-alive\n\n")] if self._between_events else head
 
     def upstream_head(self, status: int, headers: Mapping[str, str]) -> list[Action]:
         actions = super().upstream_head(status, headers)
         if actions or self._failure is not None:
             return actions
-        self._streaming = True
         self._tries.answered(self._call)
         usual = "text/event-stream" if self._call.stream else "application/json"
-        return [self._head(status, headers.get("content-type", usual))]
+        return [] if self._begun else [self._begin(status, headers.get("content-type", usual))]
+
+    def _begin(self, status: int, content_type: str) -> Head:
+        self._begun = True
+        return self._head(status, content_type)
 
     def _prepare(self, call: ProviderCall) -> None:
-        pass
+        self._heard = False
 
     def _feed(self, data: bytes) -> list[Action]:
+        self._heard = True
+        self._between_events = data.endswith((b"\n\n", b"\r\n\r\n"))
+        self._spoke = self._context.clock()
         return [Data(data)]
 
     def _finish(self) -> list[Action]:
@@ -481,7 +559,11 @@ class ChatExchange(SingleExchange[ProviderCall]):
         return [End()]
 
     def _fail(self, error: ApiError) -> list[Action]:
-        if not self._streaming:
-            return self._another(error) or [self._answer_error(error)]
+        if not self._heard:
+            another = self._another(error)
+            if another is not None:
+                return another
+        if not self._begun:
+            return [self._answer_error(error)]
         self._close(outcome=f"failed {error.code}")
         return [Data(f"data: {dumps(error.envelope())}\n\n".encode()), End()]

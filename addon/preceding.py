@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from addon.exchange import Action, CallContext, Exchange, Record, SingleExchange
+from addon.actions import Action
+from addon.client_answer import ClientAnswer
+from addon.exchange import AnsweringExchange, CallContext, Exchange, Record
 from addon.translate.errors import ApiError
 from addon.translate.output import ResponseBuilder
 from addon.tries import AnswerReader, ReadCall, Tries
@@ -68,7 +70,7 @@ def _text(output: Sequence[OutputItem]) -> str:
 AnswerT = TypeVar("AnswerT", bound=UnheardAnswer)
 
 
-class UnheardExchange(SingleExchange[ReadCall], Generic[AnswerT]):
+class UnheardExchange(AnsweringExchange, Generic[AnswerT]):
     """A call whose answer goes through the bridge first: the client hears of it only what `_answered` makes of it.
 
     Args:
@@ -80,10 +82,11 @@ class UnheardExchange(SingleExchange[ReadCall], Generic[AnswerT]):
         tries: Tries[ReadCall],
         record: Record,
         context: CallContext,
+        client: ClientAnswer,
         *,
         new_answer: Callable[[ReadCall], AnswerT],
     ) -> None:
-        super().__init__(tries, record, context)
+        super().__init__(tries, record, context, client)
         self._new_answer = new_answer
         self._answer: AnswerT
 
@@ -130,12 +133,13 @@ class PrecedingCall(UnheardExchange[AnswerT]):
         tries: Tries[ReadCall],
         record: Record,
         context: CallContext,
+        client: ClientAnswer,
         *,
         new_answer: Callable[[ReadCall], AnswerT],
         outcome: str,
         follow: Callable[[AnswerT, ReadCall], Exchange],
     ) -> None:
-        super().__init__(tries, record, context, new_answer=new_answer)
+        super().__init__(tries, record, context, client, new_answer=new_answer)
         self._outcome = outcome
         self._follow = follow
         self.next: Exchange | None = None
@@ -175,6 +179,28 @@ class PrecededExchange(Exchange):
     def begin(self) -> list[Action]:
         return self._current.begin()
 
+    @property
+    def alarm(self) -> float:
+        return self._current.alarm
+
+    def tick(self) -> list[Action]:
+        return self._then(self._current.tick())
+
+    def upstream_queued(self) -> None:
+        self._current.upstream_queued()
+
+    def upstream_begins(self) -> None:
+        self._current.upstream_begins()
+
+    def upstream_busy(self) -> list[Action]:
+        return self._then(self._current.upstream_busy())
+
+    def upstream_connected(self) -> None:
+        self._current.upstream_connected()
+
+    def upstream_alive(self) -> None:
+        self._current.upstream_alive()
+
     def upstream_head(self, status: int, headers: Mapping[str, str]) -> list[Action]:
         return self._then(self._current.upstream_head(status, headers))
 
@@ -190,8 +216,8 @@ class PrecededExchange(Exchange):
     def client_gone(self) -> None:
         self._current.client_gone()
 
-    def crashed(self, *, begun: bool) -> list[Action]:
-        return self._current.crashed(begun=begun)
+    def give_up(self, error: ApiError, *, begun: bool) -> list[Action]:
+        return self._current.give_up(error, begun=begun)
 
     def _then(self, actions: list[Action]) -> list[Action]:
         """The next call begins as soon as the one before it is done."""

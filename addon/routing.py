@@ -1,7 +1,7 @@
 """From the name of a model to the places that serve it: provider, URL, headers, key, profile, best first."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import ClassVar, Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from pydantic import SecretStr
 
 from addon.config import Config, ModelRoute, ModelTarget, Provider
-from addon.config.model import base_url_for, missing_variables, provider_profile, url_values
+from addon.config.model import ApiMode, base_url_for, missing_variables, provider_profile, url_values
 from addon.config.remotes import Remote, fill, remote_of
 from addon.providers.profile import Profile
 
@@ -99,6 +99,18 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How calls get to a provider."""
+
+    http2: bool = False
+    """HTTP/2 is offered."""
+    proxy: Remote | None = None
+    """The HTTP proxy in between."""
+    max_concurrent: int | None = None
+    """Most calls of the provider that run at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One place where a call can be sent."""
 
@@ -111,17 +123,34 @@ class Target:
     headers: Mapping[str, str]
     """Headers that are the same for every call, without the key."""
     credential: Credential | None
+    key_name: str = ""
+    """Which of the provider's keys that is, for people: "deepseek#2"; "deepseek#0" is none."""
+    mode: ApiMode = "chat"
+    """Which of the provider's APIs is to be called."""
+    responses_url: str = ""
+    """The whole URL of the provider's own Responses endpoint; empty if the calls go to its chat endpoint."""
+    way: Way = Way()
+
+    @property
+    def native(self) -> bool:
+        """Whether calls go to the provider's own Responses endpoint."""
+        return self.mode == "responses" or (self.mode == "auto" and self.profile.native_responses == "yes")
+
+    @property
+    def label(self) -> str:
+        """provider/model, for people."""
+        return f"{self.provider}/{self.model}"
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where the calls for one model go: the first target serves, the others stand by."""
+    """Where the calls for one model go. What is configured as one target is one for each key of its provider here."""
 
     name: str
     """The name the client asked for."""
     targets: tuple[Target, ...]
-    weights: tuple[int, ...]
-    """The configured weight of each target."""
+    weights: tuple[float, ...]
+    """The share of each target: the keys of a provider have that of the configured target together."""
     balance: Literal["order", "weighted"]
 
 
@@ -141,10 +170,11 @@ class Router:
         if not ready:
             provider = entry.targets[0].provider
             raise MissingKey(provider, self._config.findings.missing_keys[provider])
+        expanded = [(self._targets(target.provider, target.model(model)), target.weight) for target in ready]
         return Route(
             name=model,
-            targets=tuple(self._target(target.provider, target.model(model)) for target in ready),
-            weights=tuple(target.weight for target in ready),
+            targets=tuple(each for targets, _ in expanded for each in targets),
+            weights=tuple(weight / len(targets) for targets, weight in expanded for _ in targets),
             balance=entry.balance,
         )
 
@@ -170,23 +200,39 @@ class Router:
                 return entry
         raise UnknownModel(model, self.served_models())
 
+    def _targets(self, name: str, asked: str) -> tuple[Target, ...]:
+        """One for each key of the provider."""
+        keyless = self._target(name, asked)
+        credentials = _credentials(self._config.providers[name], keyless.profile)
+        keyed = (
+            replace(keyless, credential=credential, key_name=f"{name}#{number}")
+            for number, credential in enumerate(credentials, 1)
+        )
+        return tuple(keyed) or (keyless,)
+
     def _target(self, name: str, asked: str) -> Target:
+        """The place without any key."""
         provider = self._config.providers[name]
         profile = provider_profile(name, provider, asked)
         model = profile.model_map.get(asked, asked)
         if model != asked:
             profile = provider_profile(name, provider, model)
         url = chat_url(provider, profile, model)
-        remote = _remote(name, url)
-        if not self._config.allows_remote(remote):
-            raise RemoteNotAllowed(name, remote.host)
+        own_url = "" if provider.mode == "chat" else responses_url(provider, profile, model)
+        for remote in (_remote(name, each) for each in (url, own_url or url)):
+            if not self._config.allows_remote(remote):
+                raise RemoteNotAllowed(name, remote.host)
         return Target(
             provider=name,
             model=model,
             profile=profile,
             url=url,
             headers={**profile.headers, **provider.headers},
-            credential=_credential(provider, profile),
+            credential=None,
+            key_name=f"{name}#0",
+            mode=provider.mode,
+            responses_url=own_url,
+            way=_way(provider),
         )
 
 
@@ -205,12 +251,18 @@ def _remote(name: str, url: str) -> Remote:
         ) from None
 
 
-def _credential(provider: Provider, profile: Profile) -> Credential | None:
-    if provider.api_key is None or profile.auth == "none":
-        return None
+def _way(provider: Provider) -> Way:
+    proxy = remote_of(provider.proxy) if provider.proxy is not None else None
+    return Way(provider.http2, proxy, provider.max_concurrent)
+
+
+def _credentials(provider: Provider, profile: Profile) -> tuple[Credential, ...]:
+    if profile.auth == "none":
+        return ()
     if profile.auth == "bearer":
-        return Credential("Authorization", provider.api_key, scheme="Bearer")
-    return Credential(profile.auth.removeprefix("header:"), provider.api_key)
+        return tuple(Credential("Authorization", key, scheme="Bearer") for key in provider.keys)
+    kind, _, name = profile.auth.partition(":")
+    return tuple(Credential(name, key, scheme="Bearer" if kind == "bearer" else "") for key in provider.keys)
 
 
 def chat_url(provider: Provider, profile: Profile, model: str) -> str:
@@ -219,12 +271,36 @@ def chat_url(provider: Provider, profile: Profile, model: str) -> str:
     The model's name may come from the client: it is quoted, so that it cannot leave its place in the URL.
     A base URL that was given with the endpoint's path in it is taken as it is.
     """
-    base = urlsplit(base_url_for(provider, profile, model) or "")
-    values = url_values(provider, model)
-    chat_path = fill(profile.chat_path, {name: quote(value, safe="") for name, value in values.items()})
+    return _endpoint(base_url_for(provider, profile, model) or "", profile.chat_path, provider, profile, model)
+
+
+def responses_url(provider: Provider, profile: Profile, model: str) -> str:
+    """The URL of a model's own Responses endpoint, made as that of its chat endpoint is.
+
+    It may be at another base URL, which the profile knows; but not if the user has named one for the provider, since
+    requests must go nowhere else then.
+    """
+    base = base_url_for(provider, profile, model) or ""
+    is_named = provider.base_url is not None and "responses_base_url" not in provider.overrides
+    if profile.responses_base_url is not None and not is_named:
+        elsewhere = provider.model_copy(update={"base_url": profile.responses_base_url})
+        base = base_url_for(elsewhere, profile, model) or ""
+    parts = urlsplit(base)
+    path = parts.path.rstrip("/").removesuffix(_path(profile.chat_path, provider, model))
+    return _endpoint(parts._replace(path=path).geturl(), profile.responses_path, provider, profile, model)
+
+
+def _endpoint(base_url: str, endpoint: str, provider: Provider, profile: Profile, model: str) -> str:
+    base = urlsplit(base_url)
+    end = _path(endpoint, provider, model)
     path = base.path.rstrip("/")
+    values = url_values(provider, model)
     query = {
         **dict(parse_qsl(base.query, keep_blank_values=True)),
         **{name: fill(value, values) for name, value in (*profile.query.items(), *provider.query.items())},
     }
-    return base._replace(path=path if path.endswith(chat_path) else path + chat_path, query=urlencode(query)).geturl()
+    return base._replace(path=path if path.endswith(end) else path + end, query=urlencode(query)).geturl()
+
+
+def _path(template: str, provider: Provider, model: str) -> str:
+    return fill(template, {name: quote(value, safe="") for name, value in url_values(provider, model).items()})

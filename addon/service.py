@@ -13,9 +13,12 @@ from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from addon import endpoints
+from addon.actions import Answer
 from addon.calls import Calls, Place, Vision
+from addon.client_answer import Pace
 from addon.config import Config, ConfigError, LiveConfig
-from addon.exchange import Answer, CallContext, ChatExchange, ClientCall, Exchange, Record
+from addon.config.model import Limits
+from addon.exchange import CallContext, ChatExchange, ClientCall, Exchange, Record
 from addon.observe.redact import Redactor
 from addon.routing import Router, RoutingError, Target, UnknownModel
 from addon.store.secret import StateError
@@ -24,9 +27,9 @@ from addon.translate.hosted import HostedPolicy
 from addon.translate.images import images_in
 from addon.translate.notes import Notes
 from addon.translate.passthrough import fit
-from addon.tries import OneTry, ProviderCall
+from addon.tries import Budget, ChangingTries, Experience, ProviderCall
 from addon.wire.encoding import BadEncoding, TooLarge, UnknownEncoding, decode
-from addon.wire.json import JsonError, JsonObject, loads
+from addon.wire.json import MAX_DEPTH, JsonError, JsonObject, depth, loads
 from addon.wire.responses import InvalidRequest, ResponsesRequest, read_request
 
 logger = logging.getLogger("responses_bridge")
@@ -48,6 +51,7 @@ class Service:
         live: the configuration; looked at anew for every call.
         ids, now: sources of new ids and of the time (seconds since the epoch).
         state_key: signs what clients keep for us; raises StateError where it cannot be had.
+        experience: what earlier calls have taught.
     """
 
     def __init__(
@@ -57,11 +61,13 @@ class Service:
         ids: NewId,
         now: Callable[[], float],
         state_key: Callable[[], bytes],
+        experience: Experience,
     ) -> None:
         self._live = live
         self._ids = ids
-        self._now = now
-        self._calls = Calls(ids=ids, now=now, state_key=state_key)
+        self.clock = experience.clock
+        self._experience = experience
+        self._calls = Calls(ids=ids, now=now, state_key=state_key, experience=experience)
         self._generation = -1
         self._router: Router | None = None
         self._redactor = Redactor()
@@ -77,6 +83,7 @@ class Service:
         if config is not None and self._generation != self._live.generation:
             if self._generation >= 0 or self._router is not None:
                 logger.info("Configuration: taken up anew.")
+                self._experience.selection.health.forget()
             self._generation = self._live.generation
             self._router = Router(config)
             self._redactor = Redactor(config.secrets())
@@ -90,10 +97,10 @@ class Service:
         return self._live.current
 
     @property
-    def body_limit(self) -> int:
-        """The most bytes of a request body that need be read."""
+    def limits(self) -> Limits:
+        """The limits in force."""
         config = self._live.current
-        return config.limits.body_bytes if config is not None else 1024 * 1024
+        return config.limits if config is not None else Limits()
 
     def plan(self, call: ClientCall) -> Plan:
         """What becomes of a call. Never raises: whatever goes wrong is an answer that says so."""
@@ -120,7 +127,12 @@ class Service:
 
     def too_large(self) -> Answer:
         """The answer to a body that is not read to its end."""
-        return Answer.error(_too_large(self.body_limit), {"connection": "close"})
+        return Answer.error(_too_large(self.limits.body_bytes), {"connection": "close"})
+
+    def head_too_large(self) -> Answer:
+        """The answer to a request whose headers are not read to their end."""
+        message = f"The request's headers are larger than {self.limits.header_bytes} bytes (limits.header_bytes)."
+        return Answer.error(ApiError(431, message, "headers_too_large"), {"connection": "close"})
 
     def hide(self, text: str) -> str:
         """The text without any key."""
@@ -185,20 +197,33 @@ class Service:
 
     def _request(self, call: ClientCall, config: Config) -> ResponsesRequest:
         try:
-            return read_request(_decoded(call, config))
+            request = read_request(_shallow(_decoded(call, config), config))
         except InvalidRequest as error:
             raise ApiError.bad_request(str(error), param=error.param) from None
+        count, most = 0 if isinstance(request.input, str) else len(request.input), config.limits.items
+        if count > most:
+            message = f"The request has {count} input items; the bridge takes {most} (limits.items)."
+            raise ApiError.bad_request(message, param="input", code="too_many_items")
+        return request
 
     def _place(self, request: ResponsesRequest, call: ClientCall, config: Config) -> Place:
-        target = self._target(request.model)
+        caller = _caller(call)
+        conversation = f"{caller} {request.prompt_cache_key}" if request.prompt_cache_key else None
+        targets = self._targets(request.model, conversation)
         compactor = config.compaction.model
         place = Place(
-            target=target,
-            compactor=self._target(compactor) if compactor is not None else target,
-            caller=_caller(call),
+            targets=targets,
+            compactors=self._targets(compactor, conversation) if compactor is not None else targets,
+            caller=caller,
+            conversation=conversation,
             hide=self.hide,
             hosted=HostedPolicy(dict(config.hosted_tools.items())),
             check_grammars=config.check_grammars,
+            check_schemas=config.check_schemas,
+            budget=_budget(config),
+            pace=_pace(config),
+            answer_bytes=config.limits.answer_bytes,
+            event_chars=config.limits.event_chars,
         )
         return self._seeing(place, request, config)
 
@@ -208,18 +233,18 @@ class Service:
         That such a model is configured and cannot be called is no reason to refuse the call.
         """
         name = config.vision.model
-        blind = "none" in (place.target.profile.image_url, place.compactor.profile.image_url)
+        blind = "none" in (place.targets[0].profile.image_url, place.compactors[0].profile.image_url)
         if name is None or not blind or not images_in(request.items()):
             return place
         try:
-            return replace(place, vision=Vision(name, self._target(name), config.vision.per_call))
+            return replace(place, vision=Vision(name, self._targets(name), config.vision.per_call))
         except RoutingError as error:
             return place.losing(str(error))
 
     def _chat(self, call: ClientCall, config: Config) -> Exchange:
-        body = _json_object(_decoded(call, config))
+        body = _json_object(_shallow(_decoded(call, config), config))
         asked = body.get("model")
-        target = self._target(asked if isinstance(asked, str) else None)
+        targets = self._targets(asked if isinstance(asked, str) else None)
 
         def fitted(target: Target) -> ProviderCall:
             notes = Notes()
@@ -227,24 +252,35 @@ class Service:
             return ProviderCall(target, fitting, stream, notes)
 
         return ChatExchange(
-            OneTry(fitted(target)),
-            Record("chat/completions", str(asked or ""), f"{target.provider}/{target.model}"),
-            CallContext(self._ids("req"), self._now, self.hide),
+            ChangingTries(targets, fitted, self._experience, _budget(config)),
+            Record("chat/completions", str(asked or ""), targets[0].label),
+            CallContext(self._ids("req"), self.clock, self.hide, config.limits.answer_bytes),
+            _pace(config),
         )
 
-    def _target(self, model: str | None) -> Target:
+    def _targets(self, model: str | None, conversation: str | None = None) -> list[Target]:
+        """Where a model is served, best first."""
         if not model:
             raise ApiError.bad_request(
                 "The request names no model. Send the name of one in `model`.",
                 param="model",
                 code="missing_required_parameter",
             )
-        return self._routes().route(model).targets[0]
+        return self._experience.selection.candidates(self._routes().route(model), conversation)
 
     def _routes(self) -> Router:
         if self._router is None:
             raise ConfigError("no configuration was loaded")
         return self._router
+
+
+def _budget(config: Config) -> Budget:
+    return Budget(attempts=config.failover.attempts, seconds=config.failover.seconds)
+
+
+def _pace(config: Config) -> Pace:
+    wanted = config.keepalive
+    return Pace(early_headers_after=wanted.early_headers_after_s, json_after=wanted.json_after_s, every=wanted.every_s)
 
 
 def _below(path: str, base: str) -> str | None:
@@ -278,6 +314,14 @@ def _decoded(call: ClientCall, config: Config) -> bytes:
     return body
 
 
+def _shallow(body: bytes, config: Config) -> bytes:
+    """The body, unless it is nested too deeply. Deeper than MAX_DEPTH none is read, whatever is configured."""
+    most = config.limits.json_depth
+    if most < MAX_DEPTH and depth(body) > most:
+        raise ApiError.bad_request(f"The body is nested deeper than {most} levels (limits.json_depth).")
+    return body
+
+
 def _too_large(limit: int) -> ApiError:
     message = (
         f"The request body is larger than the {limit} bytes (decoded) that the bridge accepts. Shorten the "
@@ -298,7 +342,8 @@ def _json_object(body: bytes) -> JsonObject:
 
 def _caller(call: ClientCall) -> str:
     """Whose items these are: a hash of the key and project the client presents, never the key."""
-    parts = (call.headers.get(name, "") for name in ("authorization", "openai-organization", "openai-project"))
+    names = ("authorization", "openai-organization", "openai-project", "api-key")
+    parts = (call.headers.get(name, "") for name in names)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -17,6 +17,7 @@ from bench_traffic import chat_answer, long_call, small_call  # noqa: E402
 
 from addon.config import LiveConfig, load_config  # noqa: E402
 from addon.exchange import ClientCall, Exchange  # noqa: E402
+from addon.experience import experience_with, learned_in  # noqa: E402
 from addon.service import Service  # noqa: E402
 from addon.wire.responses import read_request  # noqa: E402
 
@@ -67,6 +68,7 @@ def _service() -> Service:
         ids=lambda prefix: f"{prefix}_{next(numbers):032x}",
         now=time.time,
         state_key=lambda: bytes(32),
+        experience=experience_with(learned_in(None)),
     )
 
 

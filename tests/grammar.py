@@ -53,6 +53,21 @@ RESPONSE_KEYS = frozenset(
 CHANGING_KEYS = frozenset({"status", "output", "usage", "error", "incomplete_details", "completed_at", "service_tier"})
 """What may differ between the snapshots of one response; all else is said once and stays."""
 
+VERBATIM: Mapping[str, Sequence[str]] = {
+    "web_search_call": ("in_progress", "searching", "completed"),
+    "file_search_call": ("in_progress", "searching", "completed"),
+    "code_interpreter_call": ("in_progress", "interpreting", "completed"),
+    "image_generation_call": ("in_progress", "generating", "completed"),
+    "mcp_call": ("in_progress", "completed"),
+    "mcp_list_tools": ("in_progress", "completed"),
+    "mcp_approval_request": (),
+    "computer_call": (),
+    "tool_search_output": (),
+}
+"""What providers that serve the Responses API themselves tell of their own tools, and the stages of each."""
+
+WITHOUT_STATUS = ("mcp_list_tools", "mcp_approval_request")
+
 TERMINALS = ("response.completed", "response.incomplete", "response.failed")
 
 
@@ -86,11 +101,21 @@ class _Stream:
 
     # --- the cursor
 
+    def _skip_signs_of_life(self) -> None:
+        """A `keepalive` may come at any time after the first two events, and says nothing."""
+        while 1 < self._position < len(self._events) and self._events[self._position].get("type") == "keepalive":
+            self._read("keepalive")
+
     def _at(self, *types: str) -> bool:
+        self._skip_signs_of_life()
         return self._position < len(self._events) and self._events[self._position].get("type") in types
 
     def _next(self, event_type: str, *keys: str) -> Event:
         """The next event, which must be of this type and have exactly these keys."""
+        self._skip_signs_of_life()
+        return self._read(event_type, *keys)
+
+    def _read(self, event_type: str, *keys: str) -> Event:
         where = f"event {self._position}"
         _demand(self._position < len(self._events), f"{where}: the stream ends where {event_type} is due")
         event = self._events[self._position]
@@ -183,7 +208,9 @@ class _Stream:
         at = response["completed_at"]
         self._require(type(at) is int and at >= response["created_at"], f"completed_at is {at!r}")
         for item in self._output:
-            self._same(f"status of {item['id']} in a completed response", item.get("status", "completed"), "completed")
+            failed = item["type"] in VERBATIM and item.get("status") == "failed"
+            status = item.get("status", "completed")
+            self._same(f"status of {item['id']} in a completed response", status, "failed" if failed else "completed")
 
     def _usage(self, usage: Mapping[str, Any]) -> None:
         self._require(isinstance(usage, dict), f"usage is {usage!r}")
@@ -214,7 +241,8 @@ class _Stream:
         if blank["type"] == "compaction":
             self._compaction(blank, index)
             return
-        self._same(f"status of {blank['id']} when added", blank.get("status"), "in_progress")
+        status = None if blank["type"] in WITHOUT_STATUS else "in_progress"
+        self._same(f"status of {blank['id']} when added", blank.get("status"), status)
         where = {"item_id": blank["id"], "output_index": index}
         built = self._inside(blank, where)
         if built is None:
@@ -223,7 +251,8 @@ class _Stream:
         done = self._next("response.output_item.done", "output_index", "item")
         self._same("output_index of the item's done", done["output_index"], index)
         item = done["item"]
-        self._require(item.get("status") in ("completed", "incomplete"), f"{blank['id']} is done {item.get('status')}")
+        ends = ("completed", "incomplete", "failed") if item["type"] in VERBATIM else ("completed", "incomplete")
+        self._require(item.get("status", "completed") in ends, f"{blank['id']} is done {item.get('status')}")
         self._same(f"{blank['id']} as done", {**item, "status": None}, {**built, "status": None})
         self._output.append(item)
 
@@ -251,15 +280,19 @@ class _Stream:
             case "custom_tool_call":
                 return self._custom_call(blank, where)
             case "tool_search_call":
-                return self._tool_search(blank)
+                return self._tool_search(blank) if blank["execution"] == "client" else self._verbatim(blank, where, ())
             case "web_search_call":
-                return self._web_search(blank, where)
+                if blank["action"] == {"type": "search", "query": "", "sources": []}:
+                    return self._web_search(blank, where)
+                return self._verbatim(blank, where, VERBATIM["web_search_call"])
             case "shell_call":
                 return self._told_whole(blank, "action", "environment")
             case "local_shell_call":
                 return self._told_whole(blank, "action")
             case "apply_patch_call":
                 return self._told_whole(blank, "operation")
+            case str(kind) if kind in VERBATIM:
+                return self._verbatim(blank, where, VERBATIM[kind])
             case other:
                 raise AssertionError(f"an item of the type {other!r}")
 
@@ -283,7 +316,7 @@ class _Stream:
     # --- message
 
     def _message(self, blank: Mapping[str, Any], where: Mapping[str, Any]) -> dict[str, Any]:
-        self._keys(blank, "role", "content")
+        self._keys(blank, "role", "content", optional=frozenset({"phase"}))
         self._same("role", blank["role"], "assistant")
         self._same("content of an added message", blank["content"], [])
         parts: list[dict[str, Any]] = []
@@ -413,6 +446,22 @@ class _Stream:
         sources = upcoming.get("action", {}).get("sources")
         self._require(bool(sources), "a search that found nothing")
         return {**blank, "action": {**blank["action"], "sources": sources}}
+
+    def _verbatim(self, blank: Mapping[str, Any], where: Mapping[str, Any], stages: Sequence[str]) -> dict[str, Any]:
+        """What a provider's own tool has done: its stages, the last one if it went well; null is what it finds."""
+        told = []
+        for stage in stages:
+            if self._at(f"response.{blank['type']}.{stage}"):
+                self._located(f"response.{blank['type']}.{stage}", where)
+                told.append(stage)
+        upcoming = self._events[self._position].get("item", {}) if self._at("response.output_item.done") else {}
+        failed = upcoming.get("status") == "failed"
+        self._same("the stages of what a provider did", told, list(stages[:-1] if failed else stages))
+        for key, value in blank.items():
+            if value is not None and key != "status":
+                self._same(f"{key} of {blank['id']} as done", upcoming.get(key), value)
+        self._same("the keys as done", set(upcoming), set(blank))
+        return dict(upcoming)
 
     def _call_id(self, blank: Mapping[str, Any]) -> None:
         call_id = blank["call_id"]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from addon.actions import Action, Answer, Attempt, Data, End, Head
 from addon.compacting import SummaryExchange
-from addon.exchange import Action, Answer, Attempt, Data, End, Exchange, Head, ResponsesExchange
+from addon.exchange import Exchange, ResponsesExchange
 from addon.preceding import PrecededExchange
 from addon.service import Service
 from addon.translate.compaction import SUMMARY_PROMPT

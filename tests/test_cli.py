@@ -1,51 +1,14 @@
-"""The command `responses-bridge`, up to the point where mitmproxy takes over."""
+"""The command `responses-bridge`: what is common to its commands."""
 
-import itertools
-import json
-import os
-import shlex
-import socket
-import ssl
-import subprocess
-import sys
-import urllib.request
-from collections.abc import Sequence
+import argparse
 from pathlib import Path
-from urllib.error import URLError
 
 import pytest
 
 from addon import __version__, cli
+from addon.commands import CommandError, providers
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def confdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory for mitmproxy's CA, which takes a while to make."""
-    directory = tmp_path_factory.mktemp("conf dir")
-    cli.write_ca_bundle(directory)
-    return directory
-
-
-@pytest.fixture
-def nothing_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory and home, and no provider's key in the environment."""
-    for name in [*os.environ]:
-        if name.startswith("BRIDGE_") or name.endswith("_API_KEY"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
-# --- small commands --------------------------------------------------------------------------------------------------
 
 
 def test_version(capsys: pytest.CaptureFixture[str]):
@@ -59,214 +22,37 @@ def test_path_is_the_addon(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().out == f"{ROOT / 'addon' / 'bridge.py'}\n"
 
 
-def test_ca_bundle_trusts_the_world_and_mitmproxy(confdir: Path, capsys: pytest.CaptureFixture[str]):
-    assert cli.main(["ca-bundle", "--confdir", str(confdir)]) == 0
-    bundle = capsys.readouterr().out.strip()
-    assert bundle == str(confdir / "responses-bridge-ca-bundle.pem")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(bundle)
-    names = [
-        dict(pair[0] for pair in certificate["subject"]).get("commonName") for certificate in context.get_ca_certs()
-    ]
-    assert "mitmproxy" in names
-    assert len(names) > 50
+@pytest.mark.parametrize("command", ["run", "check", "providers", "path", "ca-bundle", "demo-provider"])
+def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([command, "--help"])
+    assert f"usage: responses-bridge {command}" in capsys.readouterr().out
 
 
-def test_ca_bundle_does_not_grow_when_the_client_variable_is_set(confdir: Path, monkeypatch: pytest.MonkeyPatch):
-    before = cli.write_ca_bundle(confdir).read_bytes()
-    monkeypatch.setenv("SSL_CERT_FILE", str(confdir / cli.BUNDLE_NAME))
-    assert len(cli.write_ca_bundle(confdir).read_bytes()) <= len(before)
+def test_what_cannot_be_done_is_told_with_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def refuse(options: argparse.Namespace, passed_on: list[str]) -> int:
+        raise CommandError("no. Do that.")
+
+    monkeypatch.setattr(providers, "providers", refuse)
+    assert cli.main(["providers"]) == 1
+    assert capsys.readouterr().err == "responses-bridge: no. Do that.\n"
 
 
-def test_a_ca_without_its_certificate_is_told(tmp_path: Path, confdir: Path, capsys: pytest.CaptureFixture[str]):
-    (tmp_path / "mitmproxy-ca.pem").write_bytes((confdir / "mitmproxy-ca.pem").read_bytes())
-    assert cli.main(["ca-bundle", "--confdir", str(tmp_path)]) == 1
-    assert "mitmproxy-ca-cert.pem is missing" in capsys.readouterr().err
+def test_ctrl_c_is_no_crash(monkeypatch: pytest.MonkeyPatch):
+    def interrupted(options: argparse.Namespace, passed_on: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(providers, "providers", interrupted)
+    assert cli.main(["providers"]) == 130
 
 
-# --- what run has to know --------------------------------------------------------------------------------------------
+def test_what_comes_behind_two_dashes_is_passed_on(monkeypatch: pytest.MonkeyPatch):
+    heard: list[str] = []
 
+    def listen(options: argparse.Namespace, passed_on: list[str]) -> int:
+        heard.extend(passed_on)
+        return 0
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        pytest.param([], ("~/.mitmproxy", None, None), id="nothing"),
-        pytest.param(["--set", "confdir=/a b"], ("/a b", None, None), id="confdir"),
-        pytest.param(["--set=confdir=/a", "--set", "confdir=/b=c"], ("/b=c", None, None), id="last confdir counts"),
-        pytest.param(["-p", "9", "-w", "flows"], ("~/.mitmproxy", 9, None), id="short port"),
-        pytest.param(["--listen-port", "9", "--mode", "local"], ("~/.mitmproxy", 9, "local"), id="mode"),
-    ],
-)
-def test_options_passed_on_are_read(arguments: Sequence[str], expected: tuple[str, int | None, str | None]):
-    known = cli.MitmproxyOptions.read(arguments)
-    assert (known.confdir, known.port, known.mode) == (Path(expected[0]).expanduser(), *expected[1:])
-
-
-@pytest.mark.parametrize(
-    ("settings", "environment", "configured"),
-    [
-        pytest.param({}, {}, False, id="nothing"),
-        pytest.param({}, {"OPENAI_API_KEY": "k"}, False, id="the client's own key"),
-        pytest.param({}, {"DEEPSEEK_API_KEY": "k"}, True, id="a provider's key"),
-        pytest.param({}, {"BRIDGE_BASE_URL": "http://127.0.0.1:1/v1"}, True, id="an endpoint"),
-        pytest.param({"bridge_provider": "ollama"}, {}, True, id="an option"),
-    ],
-)
-@pytest.mark.usefixtures("nothing_configured")
-def test_the_demo_serves_when_nothing_names_a_provider(
-    settings: dict[str, str], environment: dict[str, str], configured: bool
-):
-    assert (cli.configured(settings, environment) is not None) == configured
-
-
-@pytest.mark.parametrize(
-    ("settings", "environment", "told"),
-    [
-        pytest.param({}, {"DEEPSEEK_API_KEY": "k", "DASHSCOPE_API_KEY": "k"}, "BRIDGE_PROVIDER", id="several keys"),
-        pytest.param({}, {"BRIDGE_PROVIDER": "no-such"}, "no-such", id="a mistake in the environment"),
-        pytest.param({"bridge_config": "no-such.yaml"}, {}, "no-such.yaml", id="a file that is not there"),
-        pytest.param({"bridge_modle": "x"}, {}, "bridge_modle", id="a misspelt option"),
-    ],
-)
-@pytest.mark.usefixtures("nothing_configured")
-def test_a_faulty_configuration_is_told_before_anything_starts(
-    settings: dict[str, str], environment: dict[str, str], told: str
-):
-    with pytest.raises(cli.CommandError, match=told):
-        cli.configured(settings, environment)
-
-
-def test_a_faulty_file_is_told(nothing_configured: Path):
-    (nothing_configured / "bridge.yaml").write_text("not: [even valid")
-    with pytest.raises(cli.CommandError, match=r"bridge\.yaml"):
-        cli.configured({}, {})
-
-
-def test_a_key_that_callers_need_is_in_the_instructions():
-    text = cli.instructions(9000, ca=Path("/ca.pem"), bundle=Path("/b.pem"), serves="x", key="team-key")
-    assert "OPENAI_API_KEY=team-key" in text
-    assert "CODEX_API_KEY=team-key" in text
-    assert "-H 'Authorization: Bearer team-key'" in text
-
-
-def test_instructions_can_be_pasted():
-    text = cli.instructions(9000, ca=Path("/a b/ca.pem"), bundle=Path("/a b/bundle.pem"), serves="x")
-    commands = [line for line in text.replace("\\\n", " ").splitlines() if line.startswith("HTTPS_PROXY")]
-    words = [shlex.split(command) for command in commands]
-    assert all(command[0] == "HTTPS_PROXY=http://127.0.0.1:9000" for command in words)
-    assert [next(word for word in command if "/a b/" in word) for command in words] == [
-        "SSL_CERT_FILE=/a b/bundle.pem",
-        "/a b/ca.pem",
-        "NODE_EXTRA_CA_CERTS=/a b/ca.pem",
-        "CODEX_CA_CERTIFICATE=/a b/ca.pem",
-    ]
-    python, curl = words[0], words[1]
-    compile(python[-1], "pasted", "exec")
-    assert json.loads(curl[-1])["model"] == "gpt-5"
-
-
-def test_a_taken_port_is_told(capsys: pytest.CaptureFixture[str]):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        assert cli.main(["run", "--port", str(taken.getsockname()[1])]) == 1
-    assert "--port" in capsys.readouterr().err
-
-
-# --- run itself ------------------------------------------------------------------------------------------------------
-
-MITMDUMP = """\
-#!/bin/sh
-# Stands in for mitmdump: tells what it was given, serves until its input ends, and leaves with a code of its own.
-printf '%s\\n' "args=$*" "url=$BRIDGE_BASE_URL" "key=$BRIDGE_API_KEY" "model=$BRIDGE_MODEL" ready
-cat >/dev/null
-exit 7
-"""
-
-
-@pytest.fixture
-def python(tmp_path: Path) -> Path:
-    """This Python under another path, with a stand-in for mitmdump beside it."""
-    directory = tmp_path / "bin"
-    directory.mkdir()
-    (directory / "mitmdump").write_text(MITMDUMP)
-    (directory / "mitmdump").chmod(0o755)
-    (directory / "python").symlink_to(sys.executable)
-    return directory / "python"
-
-
-def start(python: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [python, "-m", "addon.cli", *arguments],
-        cwd=python.parent,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(python.parent),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
-        }
-        | environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def lines_until_ready(process: subprocess.Popen[str]) -> list[str]:
-    assert process.stdout is not None
-    lines = list(itertools.takewhile(lambda line: line != "ready", (line.rstrip("\n") for line in process.stdout)))
-    assert process.poll() is None, lines
-    return lines
-
-
-def get_models(base_url: str) -> object:
-    with urllib.request.urlopen(f"{base_url}/models", timeout=5) as response:
-        return json.load(response)
-
-
-def wait_until_gone(base_url: str) -> None:
-    """Wait for the server's end, which is seen by its connection being closed."""
-    address = base_url.removeprefix("http://").removesuffix("/v1").split(":")
-    with socket.socket() as connection:
-        connection.settimeout(10)
-        if connection.connect_ex((address[0], int(address[1]))) == 0:
-            try:
-                assert connection.recv(1) == b""
-            except ConnectionResetError:
-                return
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
-def test_run_serves_the_demo_provider_as_long_as_mitmdump_lives(python: Path, confdir: Path):
-    port = free_port()
-    with start(python, "run", "--port", str(port), "--", "--set", f"confdir={confdir}", "-q") as process:
-        *_, args, url, key, model = lines_until_ready(process)
-        base_url = url.removeprefix("url=")
-        script, listen = ROOT / "addon" / "bridge.py", f"--listen-port {port} --listen-host 127.0.0.1"
-        assert args == f"args=-s {script} --set confdir={confdir} -q {listen}"
-        assert (key, model) == ("key=none", "model=demo")
-        assert get_models(base_url)
-        process.communicate()
-    assert process.returncode == 7
-    wait_until_gone(base_url)
-    with pytest.raises(URLError):
-        get_models(base_url)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a shell script")
-def test_run_leaves_a_configured_provider_alone(python: Path, confdir: Path):
-    with start(
-        python, "run", "--", "--set", f"confdir={confdir}", "-p", str(free_port()), DEEPSEEK_API_KEY="k"
-    ) as process:
-        lines = lines_until_ready(process)
-        process.communicate()
-    assert "responses-bridge" in lines[0]
-    assert "the configured provider" in lines[0]
-    assert lines[-3:] == ["url=", "key=", "model="]
-
-
-def test_the_demo_provider_ends_with_its_standard_input(tmp_path: Path):
-    with start(Path(sys.executable), "demo-provider", "--until-stdin-closes") as process:
-        assert process.stdout is not None
-        assert get_models(process.stdout.readline().strip())
-        process.communicate()
-    assert process.returncode == 0
+    monkeypatch.setattr(providers, "providers", listen)
+    assert cli.main(["providers", "vllm", "--", "--set", "a=b", "--", "c"]) == 0
+    assert heard == ["--set", "a=b", "--", "c"]

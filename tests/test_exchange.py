@@ -10,19 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import pytest
 from pydantic import SecretStr
 
-from addon.exchange import (
-    Action,
-    Answer,
-    Attempt,
-    CallContext,
-    ChatExchange,
-    Data,
-    End,
-    Exchange,
-    Head,
-    Record,
-    ResponsesExchange,
-)
+from addon.actions import Action, Answer, Attempt, Data, End, Head
+from addon.client_answer import ClientAnswer, Pace
+from addon.exchange import CallContext, ChatExchange, Exchange, Record, ResponsesExchange
 from addon.providers.profile import Profile
 from addon.routing import Credential, Target
 from addon.translate.notes import Notes
@@ -60,6 +50,10 @@ def responses(
     notes = notes if notes is not None else Notes()
     chat = to_chat(request, TARGET.profile, model="acme-1", origin="acme/acme-1", lookup=lambda _: None, notes=notes)
     count, ticks = itertools.count(), clock()
+
+    def now() -> float:
+        return next(ticks)
+
     kept = remembered if remembered is not None else []
     provider_call = ReadCall(
         TARGET,
@@ -75,10 +69,12 @@ def responses(
     return ResponsesExchange(
         OneTry(provider_call),
         Record("responses", "gpt-5", "acme/acme-1"),
-        CallContext("req_1", lambda: next(ticks), hide),
-        client_stream=stream,
-        new_builder=lambda seal: ResponseBuilder(
-            request, ids=lambda prefix: f"{prefix}_{next(count)}", now=lambda: 0.0, seal=seal
+        CallContext("req_1", now, hide),
+        ClientAnswer(
+            ResponseBuilder(request, ids=lambda prefix: f"{prefix}_{next(count)}", now=lambda: 0.0, seal=no_seal),
+            stream=stream,
+            pace=Pace(),
+            clock=now,
         ),
         remember=lambda builder, _: kept.append(builder.response["output"]),
     )
@@ -91,6 +87,7 @@ def chat(*, stream: bool = True) -> ChatExchange:
         OneTry(ProviderCall(TARGET, body, stream, Notes())),
         Record("chat/completions", "gpt-5", "acme/acme-1"),
         CallContext("req_1", lambda: next(ticks), hide),
+        Pace(),
     )
 
 
@@ -307,3 +304,15 @@ def test_a_chat_stream_that_breaks_says_so() -> None:
     assert isinstance(data, Data)
     assert json.loads(data.data.removeprefix(b"data: "))["error"]["code"] == "server_error"
     assert end == End()
+
+
+def test_what_strangers_say_cannot_end_a_header() -> None:
+    exchange = responses()
+    exchange.begin()
+    exchange.record.target = "acme/x\r\nset-cookie: a=b"
+    exchange.record.tried.append("acme/x bad\r\ncode")
+    exchange.upstream_head(200, {})
+    head = exchange.upstream_data(sse(HELLO, done=False))[0]
+    assert isinstance(head, Head)
+    assert head.headers["x-bridge-target"] == "acme/x??set-cookie: a=b"
+    assert head.headers["x-bridge-tried"] == "acme/x bad??code"

@@ -115,6 +115,35 @@ def test_errors_have_stable_codes():
     assert codes == ["model_not_found", "provider_key_missing", "remote_not_allowed", "no_provider"]
 
 
+POOL = """
+providers: {deepseek: {api_keys: [k1, k2]}, ollama: {}}
+models:
+  o: [ollama/a, deepseek/b]
+  w: {targets: [{target: ollama/a, weight: 3}, {target: deepseek/b, weight: 5}], balance: weighted}
+"""
+
+
+def test_a_target_is_one_for_each_key_of_its_provider(tmp_path: Path):
+    route = Router(config_of(tmp_path, POOL)).route("o")
+    assert [(target.label, target.key_name) for target in route.targets] == [
+        ("ollama/a", "ollama#0"),
+        ("deepseek/b", "deepseek#1"),
+        ("deepseek/b", "deepseek#2"),
+    ]
+    headers = [target.credential.header() if target.credential else None for target in route.targets]
+    assert headers == [None, ("Authorization", "Bearer k1"), ("Authorization", "Bearer k2")]
+
+
+def test_the_keys_of_a_provider_have_its_share_together(tmp_path: Path):
+    route = Router(config_of(tmp_path, POOL)).route("w")
+    assert [target.key_name for target in route.targets] == ["deepseek#1", "deepseek#2", "ollama#0"]
+    assert route.weights == (2.5, 2.5, 3)
+
+
+def test_a_single_key_has_a_name_too(tmp_path: Path):
+    assert target_of(tmp_path, "providers: {deepseek: {api_key: k}}\n").key_name == "deepseek#1"
+
+
 def test_weights_order_the_targets_and_are_kept(tmp_path: Path):
     text = """
 models:
@@ -209,6 +238,7 @@ def test_aliases_of_a_profile(tmp_path: Path):
     [
         ("{api_key: k}", ("Authorization", "Bearer k"), ("Authorization", "Bearer [hidden]")),
         ("{api_key: k, overrides: {auth: 'header:api-key'}}", ("api-key", "k"), ("api-key", "[hidden]")),
+        ("{api_keys: [k, l], overrides: {auth: 'header:api-key'}}", ("api-key", "k"), ("api-key", "[hidden]")),
     ],
 )
 def test_the_header_of_a_key(tmp_path: Path, provider: str, header: tuple[str, str], hidden: tuple[str, str]):
@@ -217,7 +247,9 @@ def test_the_header_of_a_key(tmp_path: Path, provider: str, header: tuple[str, s
     assert (credential.header(), credential.hidden()) == (header, hidden)
 
 
-@pytest.mark.parametrize("provider", ["{api_key: none}", "{api_key: k, overrides: {auth: none}}"])
+@pytest.mark.parametrize(
+    "provider", ["{api_key: none}", "{api_key: k, overrides: {auth: none}}", "{api_keys: [k], overrides: {auth: none}}"]
+)
 def test_no_key_no_header(tmp_path: Path, provider: str):
     assert target_of(tmp_path, f"providers: {{deepseek: {provider}}}\n").credential is None
 

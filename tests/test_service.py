@@ -6,16 +6,22 @@ import gzip
 import itertools
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import brotli
 import pytest
 import zstandard
 
+from addon.actions import Action, Answer, Attempt
 from addon.config import LiveConfig, load_config
-from addon.exchange import Answer, Attempt, ChatExchange, ClientCall, ResponsesExchange
-from addon.service import Forward, Service
+from addon.exchange import ChatExchange, ClientCall, Exchange, ResponsesExchange
+from addon.health import Health
+from addon.selection import Selection
+from addon.service import Forward, Plan, Service
+from addon.store.learned import Learned
+from addon.tries import Experience
 
 CONFIG = """
 providers:
@@ -36,6 +42,7 @@ def service(tmp_path: Path, text: str = CONFIG, env: Mapping[str, str] | None = 
         ids=lambda prefix: f"{prefix}_{next(count)}",
         now=lambda: 0.0,
         state_key=lambda: b"k" * 32,
+        experience=Experience(Learned(None, now=lambda: 0.0), Selection(Health(lambda: 0.0), lambda: 0.0), lambda: 0.0),
     )
 
 
@@ -252,3 +259,112 @@ def test_the_log_line_tells_the_essentials_and_no_key(tmp_path: Path, caplog: py
     assert "responses gpt-5 -> acme/acme-large 502 error server_error" in caplog.text
     assert "truncation" in caplog.text
     assert "acme-secret-key" not in caplog.text
+
+
+# --- when a provider fails
+
+POOL = """
+providers:
+  acme: {base_url: "https://chat.acme.test/v1", api_keys: [acme-secret-key-1, acme-secret-key-2]}
+  spare: {base_url: "https://chat.spare.test/v1"}
+models: {"gpt-*": [acme/large, spare/large]}
+"""
+ANSWER = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}
+CHAT = {"model": "gpt-5", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def begun(exchange: Plan) -> tuple[Exchange, str]:
+    """An exchange whose call has been planned, and where its first attempt goes, with which key."""
+    assert isinstance(exchange, Exchange)
+    return exchange, attempted(exchange.begin())
+
+
+def attempted(actions: Sequence[Action]) -> str:
+    (attempt,) = actions
+    assert isinstance(attempt, Attempt)
+    key = attempt.credential.header()[1] if attempt.credential is not None else "no key"
+    return f"{urlsplit(attempt.url).netloc} {key}"
+
+
+def answers(exchange: Exchange, status: int, body: object = None) -> list[Action]:
+    """The provider answers what is being attempted."""
+    assert exchange.upstream_head(status, {}) == []
+    actions = exchange.upstream_data(json.dumps(body or {"error": {"message": "no"}}).encode())
+    return [*actions, *exchange.upstream_end()]
+
+
+@pytest.mark.parametrize(("path", "body"), [("/v1/responses", HI), ("/v1/chat/completions", CHAT)])
+def test_a_call_goes_on_with_the_next_key_and_the_next_provider(
+    tmp_path: Path, path: str, body: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    bridge = service(tmp_path, POOL)
+    exchange, first = begun(bridge.plan(call(path=path, body=body)))
+    second = attempted(answers(exchange, 401))
+    third = attempted(answers(exchange, 503))
+    assert [first, second, third] == [
+        "chat.acme.test Bearer acme-secret-key-1",
+        "chat.acme.test Bearer acme-secret-key-2",
+        "chat.spare.test no key",
+    ]
+    assert exchange.upstream_head(200, {}) is not None
+    exchange.upstream_data(json.dumps(ANSWER).encode())
+    exchange.upstream_end()
+    with caplog.at_level(logging.INFO, "responses_bridge"):
+        bridge.report(exchange)
+    assert "-> spare/large 200 completed tried=[acme/large invalid_api_key, acme/large server_error]" in caplog.text
+
+    _, later = begun(bridge.plan(call(path=path, body=body)))
+    assert later == third, "what has failed rests"
+
+
+def test_a_client_is_told_who_answered_and_who_was_tried(tmp_path: Path) -> None:
+    exchange, _ = begun(service(tmp_path, POOL).plan(call(body=HI)))
+    attempted(answers(exchange, 429))
+    attempted(answers(exchange, 500))
+    (told,) = answers(exchange, 200, ANSWER)
+    assert isinstance(told, Answer)
+    assert told.headers["x-bridge-target"] == "spare/large"
+    assert told.headers["x-bridge-tried"] == "acme/large rate_limit_exceeded, acme/large server_error"
+
+
+def test_keys_take_turns_call_by_call(tmp_path: Path) -> None:
+    bridge = service(tmp_path, POOL)
+    keys = [begun(bridge.plan(call(body=HI)))[1][-1] for _ in range(4)]
+    assert keys == ["1", "2", "1", "2"]
+
+
+def test_a_conversation_stays_with_the_key_that_served_it(tmp_path: Path) -> None:
+    bridge = service(tmp_path, POOL)
+    talk = {**HI, "prompt_cache_key": "talk"}
+    exchange, first = begun(bridge.plan(call(body=talk)))
+    answers(exchange, 200, ANSWER)
+    assert [begun(bridge.plan(call(body=talk)))[1] for _ in range(3)] == [first] * 3
+    other = bridge.plan(call(body=talk, authorization="Bearer sk-other"))
+    assert begun(other)[1] != first, "another caller's conversation of that name"
+
+
+def test_no_more_targets_are_tried_than_the_configuration_allows(tmp_path: Path) -> None:
+    bridge = service(tmp_path, POOL + "failover: {attempts: 2}\n")
+    exchange, _ = begun(bridge.plan(call(body=HI)))
+    attempted(answers(exchange, 401))
+    (told,) = answers(exchange, 503)
+    assert isinstance(told, Answer)
+    assert told.status == 503
+    assert told.headers["retry-after"] == "1", "the spare provider is well"
+
+
+@pytest.mark.parametrize(("path", "body"), [("/v1/responses", HI), ("/v1/chat/completions", CHAT)])
+def test_a_stream_is_opened_when_the_configuration_says(tmp_path: Path, path: str, body: dict[str, object]) -> None:
+    bridge = service(tmp_path, POOL + "keepalive: {early_headers_after_s: 7}\n")
+    exchange, _ = begun(bridge.plan(call(path=path, body={**body, "stream": True})))
+    assert exchange.alarm == 7
+
+
+def test_a_changed_configuration_gives_every_target_another_chance(tmp_path: Path) -> None:
+    bridge = service(tmp_path, POOL)
+    exchange, first = begun(bridge.plan(call(body=HI)))
+    attempted(answers(exchange, 401))
+    (tmp_path / "bridge.yaml").write_text(POOL.replace("acme-secret-key-1", "acme-better-key-1"))
+    _, later = begun(bridge.plan(call(body=HI)))
+    assert first.endswith("acme-secret-key-1")
+    assert later.endswith("acme-better-key-1")

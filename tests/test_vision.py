@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from addon.exchange import Action, Answer, Attempt, Exchange, ResponsesExchange
+from addon.actions import Action, Answer, Attempt
+from addon.exchange import Exchange, ResponsesExchange
 from addon.preceding import PrecededExchange
 from addon.service import Service
 from tests.test_calls import TOOLS, TRIGGER, answer, events_of, plan, sent, told

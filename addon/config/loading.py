@@ -121,7 +121,7 @@ class _Loader:
     def _key_update(self) -> dict[str, object]:
         if self._shortcut.api_key is None:
             return {}
-        return {"api_key": self._shortcut.api_key, "api_key_file": None}
+        return {"api_key": self._shortcut.api_key, "api_keys": (), "api_key_file": None}
 
     def _only_provider(self, config: Config) -> Choice:
         if len(config.providers) > 1:
@@ -202,8 +202,8 @@ class _Loader:
                 name,
                 "base_url",
             )
-        ready = self._with_key(name, provider, profile, remote)
-        if ready.api_key is not None and remote.scheme == "http" and not is_loopback(remote.host):
+        ready = self._with_keys(name, provider, profile, remote)
+        if ready.keys and remote.scheme == "http" and not is_loopback(remote.host):
             self._warnings.append(
                 f"providers.{name}.base_url: the key travels unencrypted to {remote.host}. Use https if it is offered."
             )
@@ -246,11 +246,13 @@ class _Loader:
         if {"model", "deployment"}.difference(provider.vars).intersection(placeholders(server)):
             raise self._error("the model cannot be part of the host.", "providers", name, "base_url")
 
-    def _with_key(self, name: str, provider: Provider, profile: Profile, remote: Remote) -> Provider:
-        keyless = provider.model_copy(update={"api_key": None})
+    def _with_keys(self, name: str, provider: Provider, profile: Profile, remote: Remote) -> Provider:
+        keyless = provider.model_copy(update={"api_key": None, "api_keys": ()})
         if profile.auth == "none":
             self._missing_keys.pop(name, None)
             return keyless
+        if provider.api_keys:
+            return self._with_pool(name, provider)
         if name in self._missing_keys:
             self._warn_of_missing_key(name)
             return keyless
@@ -264,9 +266,25 @@ class _Loader:
             self._warn_of_missing_key(name)
         if key is None:
             return keyless
+        return provider.model_copy(update={"api_key": self._checked(key, name, "api_key")})
+
+    def _with_pool(self, name: str, provider: Provider) -> Provider:
+        """The provider with those of its keys that are there, each once."""
+        missing = self._missing_keys.pop(name, ())
+        if missing:
+            self._warnings.append(f"providers.{name}.api_keys: {missing_variables(missing)}; the other keys serve.")
+        keys = dict.fromkeys(key.get_secret_value().strip() for key in provider.api_keys)
+        if KEYLESS in keys:
+            problem = f"{KEYLESS} is no key among others. Remove it; api_key: {KEYLESS} is for a provider without keys."
+            raise self._error(problem, "providers", name, "api_keys")
+        return provider.model_copy(
+            update={"api_keys": tuple(self._checked(key, name, "api_keys") for key in keys)},
+        )
+
+    def _checked(self, key: str, provider: str, at: str) -> SecretStr:
         if not key.isascii() or not key.isprintable():
-            raise self._error("holds characters that no header can carry.", "providers", name, "api_key")
-        return provider.model_copy(update={"api_key": SecretStr(key)})
+            raise self._error("holds characters that no header can carry.", "providers", provider, at)
+        return SecretStr(key)
 
     def _written_key(self, name: str, provider: Provider) -> str | None:
         if provider.api_key is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -21,15 +21,17 @@ from pydantic import (
     model_validator,
 )
 
-from addon.config.remotes import HostPattern, Remote, fill, host_matches
+from addon.config.remotes import HostPattern, Remote, fill, host_matches, remote_of
 from addon.providers.platforms import builtin_platforms, profile_for
 from addon.providers.profile import Profile
+from addon.wire.json import MAX_DEPTH
 
 DEFAULT_HOSTS = (
     "api.openai.com",
     *(f"{region}.api.openai.com" for region in ("us", "eu", "ae", "au", "in", "jp")),
 )
-MIB = 1024 * 1024
+KIB = 1024
+MIB = 1024 * KIB
 
 
 _CREDENTIAL_WORDS = frozenset({"authorization", "cookie", "apikey", "token", "secret", "password", "signature"})
@@ -69,6 +71,18 @@ def _base_path(path: str) -> str:
     return path.rstrip("/")
 
 
+def _proxy_url(url: str) -> str:
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise ValueError(
+            "must not hold a user name or password; give them to mitmproxy: --set upstream_auth=USER:PASSWORD"
+        )
+    if parts.path not in ("", "/") or parts.query:
+        raise ValueError("must be a proxy's URL without a path, such as http://proxy.example.com:3128")
+    remote_of(url)
+    return url
+
+
 def _provider_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ValueError("is not a valid provider name; use letters, digits, '.', '_' and '-'")
@@ -81,12 +95,43 @@ def _not_blank(secret: SecretStr) -> SecretStr:
     return secret
 
 
+STORES = ("sqlite", "memory", "off")
+STORE_SCHEMES = ("sqlite", "redis", "rediss", "unix", "valkey", "valkeys")
+
+
+def _store_name(value: object) -> object:
+    """YAML 1.1 reads `off` as a word for false."""
+    return "off" if value is False else value
+
+
+def _known_store(name: SecretStr) -> SecretStr:
+    written = name.get_secret_value()
+    if written not in STORES and urlsplit(written).scheme not in STORE_SCHEMES:
+        raise ValueError("must be sqlite, sqlite:///PATH, memory, off or a server's URL such as redis://HOST:6379/0")
+    return name
+
+
+PATIENCE_S = 300
+"""Codex and clients on Node give up after so many seconds in which they hear nothing."""
+
+
+def _within_patience(seconds: float) -> float:
+    if seconds >= PATIENCE_S:
+        raise ValueError(
+            f"must be less than {PATIENCE_S}: Codex and clients on Node give up after {PATIENCE_S} s of silence"
+        )
+    return seconds
+
+
 HeaderName: TypeAlias = Annotated[str, AfterValidator(_header_name)]
 HeaderValue: TypeAlias = Annotated[str, AfterValidator(_header_value)]
 QueryName: TypeAlias = Annotated[str, AfterValidator(_not_a_credential)]
 BasePath: TypeAlias = Annotated[str, AfterValidator(_base_path)]
+ProxyUrl: TypeAlias = Annotated[str, AfterValidator(_proxy_url)]
 ProviderName: TypeAlias = Annotated[str, AfterValidator(_provider_name)]
 Secret: TypeAlias = Annotated[SecretStr, AfterValidator(_not_blank)]
+StoreName: TypeAlias = Annotated[SecretStr, BeforeValidator(_store_name), AfterValidator(_known_store)]
+Silence: TypeAlias = Annotated[float, Field(gt=0), AfterValidator(_within_patience)]
 
 
 HostedTool: TypeAlias = Literal[
@@ -101,6 +146,7 @@ HostedTool: TypeAlias = Literal[
     "*",
 ]
 HostedAction: TypeAlias = Literal["native", "drop", "error"]
+ApiMode: TypeAlias = Literal["chat", "responses", "auto"]
 
 
 def _for_all(value: object) -> object:
@@ -136,6 +182,8 @@ class Provider(Section):
     """Id of a built-in profile; default: the provider's own name, else the one the host of `base_url` belongs to."""
     api_key: Secret | None = None
     """The provider's key, best as `${VARIABLE}`; `none` sends no key. Default: the profile's environment variables."""
+    api_keys: tuple[Secret, ...] = Field(default=(), min_length=1)
+    """Several keys instead of one, best as `${VARIABLE}` each: calls take turns, and a key that is refused rests."""
     api_key_file: Path | None = None
     """File that holds the key and nothing else; relative to the configuration file."""
     headers: Mapping[HeaderName, HeaderValue] = {}
@@ -146,6 +194,14 @@ class Provider(Section):
     """Values for the `{name}` places of the URL, such as `resource`, `deployment` or `api_version`."""
     overrides: Mapping[str, JsonValue] = {}
     """Fields of the profile to replace."""
+    max_concurrent: int | None = Field(default=None, gt=0)
+    """Most calls of this provider that run at once; the others wait in line. Not given: as many as come."""
+    http2: bool = False
+    """Whether HTTP/2 is offered to the provider."""
+    proxy: ProxyUrl | None = None
+    """The HTTP proxy that leads to the provider, such as `http://proxy.example.com:3128`."""
+    mode: ApiMode = "chat"
+    """Which of its APIs is called: `chat`/completions, its own `responses`, or `auto`: that where it is known to work."""
 
     @model_validator(mode="before")
     @classmethod
@@ -155,9 +211,15 @@ class Provider(Section):
 
     @model_validator(mode="after")
     def _one_key(self) -> "Provider":
-        if self.api_key is not None and self.api_key_file is not None:
-            raise ValueError("has both api_key and api_key_file; remove one of them")
+        given = [name for name in ("api_key", "api_keys", "api_key_file") if name in self.model_fields_set]
+        if len(given) > 1:
+            raise ValueError(f"has both {given[0]} and {given[1]}; remove one of them")
         return self
+
+    @property
+    def keys(self) -> tuple[SecretStr, ...]:
+        """All its keys, whether one was given or several."""
+        return self.api_keys or (() if self.api_key is None else (self.api_key,))
 
 
 class ModelTarget(Section):
@@ -195,9 +257,9 @@ class ModelRoute(Section):
     """Where the models with one name, or the names of one glob, are served."""
 
     targets: tuple[ModelTarget, ...] = Field(min_length=1)
-    """The targets; with `balance: order` the first one is used, the others stand by."""
+    """The targets; one that fails makes way for the next."""
     balance: Literal["order", "weighted"] = "order"
-    """`order`: as written; `weighted`: by weight, the heaviest first."""
+    """`order`: the first one serves, the others stand by; `weighted`: all serve, each by its share."""
 
     @model_validator(mode="before")
     @classmethod
@@ -241,11 +303,60 @@ class Vision(Section):
     """How many images are described before one call, the latest first; each takes a call of the vision model."""
 
 
+class Failover(Section):
+    """How far one call goes when providers fail. Clients try again themselves, so it is not far."""
+
+    attempts: int = Field(default=3, ge=1)
+    """How many targets are tried for one call, at most; another key of a provider counts as another target."""
+    seconds: float = Field(default=60, gt=0)
+    """After so many seconds of a call no other target is tried."""
+
+
+class Keepalive(Section):
+    """When a client hears something though its provider is silent, in seconds."""
+
+    early_headers_after_s: Silence = 15
+    """A stream whose provider says nothing is opened to the client after so long."""
+    every_s: Silence = 15
+    """Silence in an answer that has begun, until a sign of life is sent."""
+    json_after_s: Silence = 240
+    """An answer that is not streamed is begun with blanks after so long; its status is 200 from then on."""
+
+
 class Limits(Section):
-    """What a client may ask of the bridge."""
+    """What a client may ask of the bridge, and what a provider may answer."""
 
     body_bytes: int = Field(default=64 * MIB, gt=0)
     """Largest request body, in bytes after decompression; a larger one gets a 413."""
+    header_bytes: int = Field(default=64 * KIB, ge=1 * KIB)
+    """Largest request head; a larger one gets a 431."""
+    json_depth: int = Field(default=MAX_DEPTH, gt=0, le=MAX_DEPTH)
+    """How deep objects and arrays of a request may be nested."""
+    items: int = Field(default=20_000, gt=0)
+    """Most input items of one request."""
+    answer_bytes: int = Field(default=64 * MIB, gt=0)
+    """Largest answer of a provider, in bytes after decompression."""
+    event_chars: int = Field(default=16 * MIB, gt=0)
+    """Largest event of a provider's stream, in characters; no line may be longer either."""
+    unsent_bytes: int = Field(default=16 * MIB, gt=0)
+    """How much of an answer waits for an HTTP/2 client that does not take it, before its stream is reset."""
+    unread_s: float = Field(default=300, gt=0)
+    """Seconds that a client may take nothing of its answer before its connection is closed."""
+    concurrent_calls: int = Field(default=1024, gt=0)
+    """Most calls of providers that run at once; `max_concurrent` is the same for one provider."""
+    queued_calls: int = Field(default=256, ge=0)
+    """Most calls that wait for one of those to end; one more gets a 429."""
+
+
+class StoreLimits(Section):
+    """How much the store keeps, and for how long. What has not been continued for longest goes first."""
+
+    days: float = Field(default=30, gt=0)
+    """Days for which a response can be retrieved and continued, and a conversation after its last change."""
+    responses: int = Field(default=100_000, gt=0)
+    """Most responses, those of conversations included."""
+    megabytes: int = Field(default=1024, gt=0)
+    """Most space that all of it takes up, in millions of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,12 +394,24 @@ class Config(Section):
     """Tools that run at OpenAI, by type; `*` is the rest: the provider's own (`native`), left out, or an error."""
     check_grammars: bool = False
     """Check inputs of custom tools against their grammars and send a wrong one back to the model once, unheard."""
+    check_schemas: bool = False
+    """Check answers against the JSON Schema a client asks for and send a wrong one back to the model once, unheard."""
     compaction: Compaction = Compaction()
     """How long conversations are summarised when a client asks for it."""
     vision: Vision = Vision()
     """What becomes of images when the routed model takes none."""
+    failover: Failover = Failover()
+    """How far one call goes when providers fail."""
+    keepalive: Keepalive = Keepalive()
+    """When a client hears something though its provider is silent."""
     limits: Limits = Limits()
-    """What a client may ask of the bridge."""
+    """What a client may ask of the bridge, and what a provider may answer."""
+    store: StoreName = SecretStr("sqlite")
+    """Where responses and conversations are kept: `sqlite`, `sqlite:///PATH`, `memory`, `off`, or a server: `redis://…`."""
+    store_limits: StoreLimits = StoreLimits()
+    """How much the store keeps, and for how long."""
+    shutdown_grace_s: float = Field(default=30, ge=0)
+    """Seconds that calls under way have to end when the bridge is told to stop."""
 
     _findings: Findings = PrivateAttr(default_factory=Findings)
 
@@ -320,8 +443,14 @@ class Config(Section):
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret in the configuration, for the redactor."""
-        keys = [provider.api_key for provider in self.providers.values()]
-        return tuple(key.get_secret_value() for key in (*keys, *(self.clients.keys or ())) if key is not None)
+        keys = [key for provider in self.providers.values() for key in provider.keys]
+        return (*(key.get_secret_value() for key in (*keys, *(self.clients.keys or ()))), *self._store_password())
+
+    def _store_password(self) -> tuple[str, ...]:
+        """As the URL has it, and as it is meant."""
+        login, at, _ = urlsplit(self.store.get_secret_value()).netloc.rpartition("@")
+        password = login.partition(":")[2] if at else ""
+        return tuple(dict.fromkeys(each for each in (password, unquote(password)) if each))
 
 
 def provider_profile(name: str, provider: Provider, model: str) -> Profile:

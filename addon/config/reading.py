@@ -14,7 +14,20 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from addon.config.errors import ConfigError, KeyPath, did_you_mean, file_trouble, problem_at
-from addon.config.model import Clients, Config, Limits, ModelRoute, ModelTarget, Provider, Section
+from addon.config.model import (
+    Clients,
+    Compaction,
+    Config,
+    Failover,
+    Keepalive,
+    Limits,
+    ModelRoute,
+    ModelTarget,
+    Provider,
+    Section,
+    StoreLimits,
+    Vision,
+)
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -76,11 +89,18 @@ _VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(:-(?P<defau
 
 
 def _is_provider_key(at: KeyPath) -> bool:
-    return len(at) == 3 and at[0] == "providers" and at[2] == "api_key"
+    """A provider's key may be missing: only the calls that need it fail then."""
+    match at:
+        case ("providers", _, "api_key") | ("providers", _, "api_keys", _):
+            return True
+    return False
 
 
 class Expansion:
-    """Puts environment variables into the strings of a document, and remembers which keys lack theirs."""
+    """Puts environment variables into the strings of a document, and remembers which keys lack theirs.
+
+    A key that lacks its variable is left out, and so is a list of keys of which none is left.
+    """
 
     def __init__(self, env: Mapping[str, str], source: str) -> None:
         self._env = env
@@ -96,7 +116,9 @@ class Expansion:
                 expanded = {key: self.expand(item, (*at, key)) for key, item in value.items()}
                 return {key: item for key, item in expanded.items() if item is not None or value[key] is None}
             case list():
-                return [self.expand(item, (*at, index)) for index, item in enumerate(value)]
+                items = [(self.expand(item, (*at, index)), item) for index, item in enumerate(value)]
+                expanded_items = [item for item, written in items if item is not None or written is None]
+                return expanded_items if expanded_items or not value else None
             case _:
                 return value
 
@@ -125,7 +147,8 @@ class Expansion:
                 at,
                 f"the environment variable {unset[0]} is not set. Set it, or give a default: ${{{unset[0]}:-…}}.",
             )
-        self.missing_keys[str(at[1])] = tuple(unset)
+        provider = str(at[1])
+        self.missing_keys[provider] = (*self.missing_keys.get(provider, ()), *unset)
         return None
 
 
@@ -213,10 +236,19 @@ def _known_keys(at: KeyPath) -> Sequence[str]:
             section = ModelRoute
         case ("models", *_):
             section = ModelTarget
-        case ("clients",):
-            section = Clients
-        case ("limits",):
-            section = Limits
+        case (name,) if isinstance(name, str):
+            section = _SECTIONS.get(name, Config)
         case _:
             section = Config
     return tuple(section.model_fields)
+
+
+_SECTIONS: Mapping[str, type[Section]] = {
+    "clients": Clients,
+    "compaction": Compaction,
+    "vision": Vision,
+    "failover": Failover,
+    "keepalive": Keepalive,
+    "limits": Limits,
+    "store_limits": StoreLimits,
+}

@@ -14,6 +14,9 @@ from addon.providers.platforms import builtin_platforms
 CLIENTS_OWN = "OPENAI_API_KEY"
 """A variable that is set for the client's sake, and so says nothing about the provider that is wanted."""
 
+OTHER_USES = frozenset({CLIENTS_OWN, "GITHUB_TOKEN"})
+"""Variables that are set for something else than a model on many machines."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
@@ -64,7 +67,7 @@ def keys_in(env: Mapping[str, str]) -> Mapping[str, str]:
     for platform in builtin_platforms().values():
         variable = next((name for name in platform.env if env.get(name, "").strip()), None)
         usable = platform.base_url is not None and not placeholders(platform.base_url)
-        if usable and variable is not None and variable not in (CLIENTS_OWN, *found.values()):
+        if usable and variable is not None and variable not in (*OTHER_USES, *found.values()):
             found[platform.id] = variable
     return found
 

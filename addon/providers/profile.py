@@ -169,8 +169,8 @@ class Profile(
     """Path of the chat endpoint below the base URL; may hold placeholders."""
     query: Mapping[str, str] = {}
     """Fixed query parameters, for example an API version; values may hold placeholders."""
-    auth: str = Field(default="bearer", pattern=r"^(bearer|none|header:[A-Za-z0-9-]+)$")
-    """How the key travels: `bearer`, `header:NAME` (the bare key in that header), or `none`."""
+    auth: str = Field(default="bearer", pattern=r"^(bearer|none|(header|bearer):[A-Za-z0-9-]+)$")
+    """How the key travels: `bearer`, `header:NAME` (the bare key), `bearer:NAME` ("Bearer KEY" there), or `none`."""
     env: tuple[str, ...] = ()
     """Environment variables that may hold the key; the first one set wins."""
     headers: Mapping[str, str] = {}
@@ -179,10 +179,19 @@ class Profile(
     """Aliases: the model a client asks for, and the model id the provider knows."""
     model_in_body: bool = True
     """Send `model` in the body; false where the URL selects the model."""
+
+    # native responses
+
     native_responses: Literal["no", "yes", "beta"] = "no"
-    """Whether the provider also offers `/responses` itself; information for a pass-through."""
-    drop_request_headers: tuple[str, ...] = ("openai-*", "x-stainless-*")
-    """Client headers (globs, any case) that are not handed on."""
+    """Whether the provider also serves the Responses API itself, so that calls can be passed through."""
+    responses_path: str = "/responses"
+    """Path of that endpoint below its base URL; may hold placeholders."""
+    responses_base_url: str | None = None
+    """Base URL of that endpoint, with placeholders as in `base_url`; none: `base_url`."""
+    native_drop_tools: tuple[str, ...] = ()
+    """Types of tools that this endpoint refuses."""
+    native_drop_params: tuple[str, ...] = ()
+    """Parameters that this endpoint refuses."""
 
     # tokens
 
@@ -205,18 +214,12 @@ class Profile(
     """Insert a short assistant turn where a user turn would follow a tool result."""
     strict_alternation: bool = False
     """Merge neighbouring messages of one role, for servers that insist on taking turns."""
-    tool_result_adjacency: bool = True
-    """Move tool results directly behind the calls they answer."""
-    names: Literal["keep", "drop"] = "drop"
-    """What happens to a message's `name`."""
     tool_result_name: bool = False
     """Repeat the function's name in `name` of a tool message."""
     content_shape: Literal["auto", "string"] = "string"
     """Text-only content: `string` joins the parts to one string, `auto` does so for a single part only."""
     assistant_tool_content: Literal["null", "empty", "omit"] = "null"
     """`content` of an assistant turn that has calls and no text: null, an empty string, or no such key."""
-    drop_empty_assistant: bool = True
-    """Leave out assistant turns with neither text nor calls."""
     trailing_assistant: Literal["keep", "prefix", "user_stub"] = "keep"
     """A history that ends with an assistant turn: `keep` it, mark it as `prefix`, or add a short user turn."""
 
@@ -321,6 +324,8 @@ class Profile(
     """Efforts the provider accepts under OpenAI's name; empty: it has no efforts."""
     effort_map: Mapping[str, str] = {}
     """Provider's value for an effort (none … ultra) that is not in `effort_values`; one in neither is left out."""
+    thinking_budgets: Mapping[str, int] = {}
+    """Tokens that `$budget` stands for, by effort; without an entry for an effort, no budget is sent."""
     thinking_needs_stream: bool = False
     """Stream from the provider whenever the model thinks, also for a client that wants one answer."""
 
@@ -358,16 +363,20 @@ class Profile(
     """Stream from the provider as the client asked, or always."""
     stream_usage: Literal["option", "builtin", "none"] = "option"
     """Usage in a stream: by `stream_options.include_usage`, sent without asking, or never."""
-    usage_mode: Literal["last", "cumulative"] = "last"
-    """Whether usage comes once or grows with each chunk; the last one counts either way and nothing is added up."""
+    connect_timeout_s: float = Field(default=15, gt=0)
+    """Seconds until the connection to the provider must stand."""
     idle_timeout_s: float = Field(default=300, gt=0)
     """Seconds of silence within a stream after which it counts as broken."""
     first_byte_timeout_s: float = Field(default=300, gt=0)
     """Seconds until the answer must have begun."""
+    total_timeout_s: float = Field(default=3600, gt=0)
+    """Seconds until the answer must have ended, counted from the client's call; further tries included."""
     finish_map: Mapping[str, FinishStatus] = {}
     """Outcome (completed, incomplete, failed) of the provider's own finish reasons."""
     missing_finish: Literal["infer", "incomplete", "fail"] = "infer"
     """A stream that ends without a reason: `infer` takes it as complete if there was output and as failed if not."""
+    empty_answer: Literal["fail", "overflow"] = "fail"
+    """A successful answer without any output: it `fail`ed, or the conversation was too long (`overflow`)."""
 
     # usage
 
@@ -397,6 +406,10 @@ class Profile(
     """More regular expressions (any case) that mark a message as "the context window is full"."""
     overflow_exclude: tuple[Pattern, ...] = ()
     """Regular expressions (any case) for messages that look like it and are not."""
+    empty_error_is_overflow: bool = False
+    """A 400 without a body means that the conversation is too long, as a 413 without one does everywhere."""
+    cuts_silently: bool = False
+    """Cuts the beginning off a conversation that is too long, without an error; an answer that looks so is noted."""
     learn_on_400: bool = True
     """On a 400 that names a parameter: retry once without it, and remember that for the model."""
 

@@ -14,6 +14,7 @@ from mitmproxy import flow as mitmflow
 from mitmproxy import http
 from mitmproxy.connection import Connection, ConnectionState, Server
 from mitmproxy.net.http import url as mitmurl
+from mitmproxy.net.server_spec import ServerSpec
 from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import (
@@ -34,17 +35,24 @@ from mitmproxy.proxy.layers.http import (
     SendHttp,
 )
 
-from addon.exchange import Attempt
+from addon.actions import Attempt
 from addon.proxy.messages import (
     AttemptBegins,
     AttemptCancelled,
     AttemptUnwanted,
+    Tick,
+    UpstreamAlive,
+    UpstreamBegins,
+    UpstreamBusy,
+    UpstreamConnected,
     UpstreamData,
     UpstreamEnd,
     UpstreamHead,
     UpstreamLost,
+    UpstreamQueued,
 )
 from addon.proxy.switchboard import Switchboard
+from addon.proxy.turns import Turn
 from addon.proxy.versions import request_cancelled
 from addon.routing import HIDDEN
 from addon.wire.encoding import BadEncoding, TooLarge, UnknownEncoding, decode
@@ -60,18 +68,29 @@ READ_FOR_KEYS = 16 * 1024 * 1024
 
 
 class AttemptStream(layer.Layer):
-    """Sends one request to a provider and posts what comes back to the stream of the client."""
+    """Sends one request to a provider and posts what comes back to the stream of the client.
 
-    def __init__(self, context: Context, stream_id: int, attempt: Attempt, client_id: int, board: Switchboard) -> None:
+    Args:
+        client_id: the client's stream.
+        again: another attempt has been made for the same call.
+    """
+
+    def __init__(
+        self, context: Context, stream_id: int, attempt: Attempt, client_id: int, board: Switchboard, *, again: bool
+    ) -> None:
         super().__init__(context)
         self.stream_id = stream_id
+        self.connection: Connection | None = None
+        """Where the request has been sent."""
         self._attempt = attempt
         self._client_id = client_id
         self._board = board
-        self._connection: Connection | None = None
+        self._again = again
+        self._turn: Turn | None = None
         self._began = 0.0
         self._streams = False
         self._body: list[bytes] = []
+        self._size = 0
         self._drained: int | None = None
         self._resent = False
         self._over = False
@@ -88,7 +107,9 @@ class AttemptStream(layer.Layer):
             case AttemptCancelled():
                 yield from self._cancel(event.why)
             case AttemptUnwanted():
-                self._drained = 0
+                yield from self._drain()
+            case Tick():
+                yield from self._cancel("the answer did not come to its end")
             case ResponseHeaders():
                 yield from self._head(event)
             case ResponseData():
@@ -116,36 +137,72 @@ class AttemptStream(layer.Layer):
 
     # --- the request
 
+    def give_back_turn(self) -> None:
+        """Another call may run. If this one still waits for its turn, it wakes up, to see that it has been given up."""
+        if self._turn is not None:
+            self._board.traffic.turns.give_back(self._turn)
+            self._turn = None
+
     def _send(self) -> layer.CommandGenerator[None]:
-        self._began = time.time()
         if not self._resent:
-            self.flow.request.timestamp_start = self.flow.request.timestamp_end = self._began
-            yield HttpRequestHeadersHook(self.flow)
+            yield from self._wait_for_turn()
+            if self._over or self._given_up():
+                return
+            self._began = self.flow.request.timestamp_start = self.flow.request.timestamp_end = time.time()
             yield HttpRequestHook(self.flow)
+            if self._given_up():
+                return
             if self._stopped():
                 yield from self._error("the call was killed in the proxy")
                 return
             if self.flow.response is not None:
                 yield from self._answered_by_addon()
                 return
+        self._began = time.time()
         request = self.flow.request
         connection, problem = yield GetHttpConnection(
-            (request.host, request.port),
-            request.scheme == "https",
-            self.context.server.via,
+            (request.host, request.port), request.scheme == "https", self._via()
         )
+        if self._given_up():
+            return
         if connection is None:
             yield from self._error(problem)
             return
-        if any(isinstance(event, AttemptCancelled) for event in self._paused_event_queue):
-            return
-        self._connection = self.flow.server_conn = connection
+        self.connection = self.flow.server_conn = connection
         wire = self._with_credential(request)
         content = wire.raw_content or b""
         yield SendHttp(RequestHeaders(self.stream_id, wire, end_stream=not content), connection)
+        self._post(UpstreamConnected(self.stream_id))
         if content:
             yield SendHttp(RequestData(self.stream_id, content), connection)
         yield SendHttp(RequestEndOfMessage(self.stream_id), connection)
+
+    def _wait_for_turn(self) -> layer.CommandGenerator[None]:
+        self.flow.request.timestamp_start = time.time()
+        way, traffic = self._attempt.way, self._board.traffic
+        turn = self._turn = traffic.turns.ask(self._attempt.provider, way.max_concurrent, again=self._again)
+        if turn is None:
+            self._post(UpstreamBusy(self.stream_id))
+            yield from self._drop()
+            return
+        queued = turn.waits
+        if queued:
+            traffic.will_wait(self.flow, turn)
+            self._post(UpstreamQueued(self.stream_id))
+        yield HttpRequestHeadersHook(self.flow)
+        if queued:
+            self._post(UpstreamBegins(self.stream_id))
+
+    def _via(self) -> ServerSpec | None:
+        """The provider's proxy, else that of mitmproxy's upstream mode."""
+        proxy = self._attempt.way.proxy
+        if proxy is None:
+            return self.context.server.via
+        return "https" if proxy.scheme == "https" else "http", (proxy.host, proxy.port)
+
+    def _given_up(self) -> bool:
+        """A message says so, and will be delivered now that nothing is waited for."""
+        return any(isinstance(event, (AttemptCancelled, AttemptUnwanted)) for event in self._paused_event_queue)
 
     def _with_credential(self, request: http.Request) -> http.Request:
         """The request as it goes on the wire. Sent elsewhere by hand or by an addon, it goes without the key."""
@@ -175,15 +232,23 @@ class AttemptStream(layer.Layer):
             self._post(UpstreamLost(self.stream_id, "the call was killed in the proxy"))
         elif self._streams:
             self._post(UpstreamHead(self.stream_id, response.status_code, _headers(response)))
+        else:
+            self._post(UpstreamAlive(self.stream_id))
 
     def _data(self, data: bytes) -> layer.CommandGenerator[None]:
         self._body.append(data)
+        self._size += len(data)
         if self._drained is not None:
             self._drained += len(data)
             if self._drained > DRAINED:
                 yield from self._cancel("the answer went on after its end")
         elif self._streams:
             self._post(UpstreamData(self.stream_id, data))
+        elif self._size > self._board.service.limits.answer_bytes:
+            self._post_whole(b"".join(self._body))  # where it is found to be too long
+            yield from self._cancel("the answer is too long")
+        else:
+            self._post(UpstreamAlive(self.stream_id))
 
     def _end(self) -> layer.CommandGenerator[None]:
         assert self.flow.response is not None
@@ -206,17 +271,22 @@ class AttemptStream(layer.Layer):
         if self._stopped():
             self._post(UpstreamLost(self.stream_id, "the call was killed in the proxy"))
         else:
-            self._post(UpstreamHead(self.stream_id, response.status_code, _headers(response)))
-            self._post(UpstreamData(self.stream_id, response.raw_content or b""))
+            self._post_whole(response.raw_content or b"")
             self._post(UpstreamEnd(self.stream_id))
         yield from self._drop()
+
+    def _post_whole(self, body: bytes) -> None:
+        response = self.flow.response
+        assert response is not None
+        self._post(UpstreamHead(self.stream_id, response.status_code, _headers(response)))
+        self._post(UpstreamData(self.stream_id, body))
 
     # --- trouble
 
     def _error(self, message: str) -> layer.CommandGenerator[None]:
         if self._on_stale_connection():
             self._resent = True
-            self._connection = None
+            self.connection = None
             self._board.post(self.stream_id, AttemptBegins())
             return
         self._over = True
@@ -227,17 +297,25 @@ class AttemptStream(layer.Layer):
 
     def _on_stale_connection(self) -> bool:
         """True if a kept connection was closed by the provider just as it was used again: nothing has been lost."""
-        connection = self._connection
+        connection = self.connection
         if self._resent or connection is None or self.flow.response is not None:
             return False
+        if connection.alpn == b"h2" and connection.connected:  # it refuses this one request
+            return False
         return connection.timestamp_start is not None and connection.timestamp_start < self._began
+
+    def _drain(self) -> layer.CommandGenerator[None]:
+        """What is left of an answer is read for its connection's sake; what has not begun is not worth the wait."""
+        if self.flow.response is None:
+            yield from self._cancel("it is not needed any more")
+        self._drained = 0
 
     def _cancel(self, why: str) -> layer.CommandGenerator[None]:
         self._over = True
         # Once the client's connection is closed mitmproxy closes all that belong to it; closed a second time before
         # that has been done, the socket would stay open until it is collected as garbage.
-        if self._connection is not None and self.context.client.state is not ConnectionState.CLOSED:
-            yield SendHttp(request_cancelled(self.stream_id, why), self._connection)
+        if self.connection is not None and self.context.client.state is not ConnectionState.CLOSED:
+            yield SendHttp(request_cancelled(self.stream_id, why), self.connection)
         if self.flow.response is not None and self._drained is not None:
             self._record_body(self.flow.response)
             yield HttpResponseHook(self.flow)
@@ -267,6 +345,12 @@ class AttemptStream(layer.Layer):
         secret = credential.secret.get_secret_value().encode() if credential is not None else b""
         return text.replace(secret, HIDDEN.encode()) if len(secret) >= SECRET else text
 
+    def _serves_once(self) -> bool:
+        """mitmproxy makes a connection of its own for each call of an HTTP/2 client to an HTTP/1 server."""
+        connection, client = self.connection, self.context.client
+        is_open = connection is not None and connection.connected and client.state is not ConnectionState.CLOSED
+        return is_open and client.alpn == b"h2" and connection is not None and connection.alpn != b"h2"
+
     def _stopped(self) -> bool:
         return self.flow.error is not None and self.flow.error.msg == mitmflow.Error.KILLED_MESSAGE
 
@@ -277,7 +361,10 @@ class AttemptStream(layer.Layer):
     def _drop(self) -> layer.CommandGenerator[None]:
         self._over = True
         self.flow.live = False
+        self.give_back_turn()
         self._board.attempt_over(self.stream_id)
+        if self._serves_once() and self.connection is not None:
+            yield SendHttp(request_cancelled(self.stream_id, "mitmproxy will not use it again"), self.connection)
         yield DropStream(self.stream_id)
 
 

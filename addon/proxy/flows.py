@@ -8,6 +8,8 @@ from weakref import WeakSet
 
 from mitmproxy import http
 
+from addon.proxy.traffic import Traffic
+
 
 class OwnFlows:
     """The flows that go through a `BridgeLayer`, or are its attempts. Forgotten when mitmproxy forgets them.
@@ -36,6 +38,7 @@ class Guard:
 
     def __init__(self) -> None:
         self.own_flows = OwnFlows()
+        self.traffic = Traffic()
         self.options: set[str] = set()
         """mitmproxy's options that the bridge has set, and may set again."""
         self.intercepts: Callable[[str, int], bool] = _everything

@@ -12,16 +12,21 @@ import time
 import uuid
 from pathlib import Path
 
-from mitmproxy import ctx, exceptions, tls
+from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.proxy import layer, mode_specs
 from mitmproxy.proxy.layers import ClientQuicLayer, ClientTLSLayer
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from addon.config import Config, LiveConfig, config_candidates, find_config, load_config
+from addon.experience import experience_with, learned_in
+from addon.health import Health
+from addon.proxy.closing import Closing
+from addon.proxy.connections import Connections
 from addon.proxy.flows import Guard
 from addon.proxy.layer import BridgeLayer
-from addon.service import Service
+from addon.service import Service, printable
 from addon.store.secret import signing_key, state_dir
 
 logger = logging.getLogger("responses_bridge")
@@ -42,6 +47,7 @@ class Bridge:
     def __init__(self) -> None:
         self._guard = Guard()
         self._service: Service | None = None
+        self._connections = Connections(None)
         self._watch: asyncio.Task[None] | None = None
 
     # --- life
@@ -68,10 +74,14 @@ class Bridge:
             "Base URL of an OpenAI-compatible provider, for example http://127.0.0.1:8000/v1.",
         )
         standing = ctx.master.addons.get(Guard.name)
+        server = ctx.master.addons.get("proxyserver")
+        if isinstance(server, Proxyserver):
+            self._connections = Connections(server)
         if standing is not None:
             # The guard of an earlier load of this file. Connections that were open then go on under ours.
             self._guard.own_flows = standing.own_flows
             self._guard.options = standing.options
+            self._guard.traffic = standing.traffic
             ctx.master.addons.remove(standing)
             gc.unfreeze()
         ctx.master.addons.add(self._guard)
@@ -83,11 +93,19 @@ class Bridge:
 
     def running(self) -> None:
         """Not a coroutine: where the script is loaded again mitmproxy cannot wait for one, and would give up on it."""
-        self._watch = asyncio.get_running_loop().create_task(self._run())
+        loop = asyncio.get_running_loop()
+        Closing(self._guard.traffic, self._connections, self._grace).listen(loop)
+        self._watch = loop.create_task(self._run())
 
     def done(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
+
+    def _grace(self) -> tuple[float, float]:
+        """Now, and how many seconds calls under way have left to end, if the bridge were to stop."""
+        config = (self._service.config if self._service is not None else None) or Config()
+        clock = self._service.clock if self._service is not None else time.monotonic
+        return clock(), config.shutdown_grace_s
 
     def _configure(self) -> None:
         overrides = {name: value for name in _OVERRIDES if (value := str(getattr(ctx.options, f"bridge_{name}")))}
@@ -103,8 +121,14 @@ class Bridge:
             # An error in the log at the start is what ends mitmproxy; an exception would add a traceback to it.
             logger.error("responses-bridge: %s", problem)
         key = functools.cache(lambda: signing_key(state_dir(env, home)))
-        self._service = Service(live, ids=_new_id, now=time.time, state_key=key)
+        experience = experience_with(learned_in(state_dir(env, home)), Health(time.time, self._tell))
+        self._service = Service(live, ids=_new_id, now=time.time, state_key=key, experience=experience)
         self._take_up()
+
+    def _tell(self, level: int, message: str) -> None:
+        """What becomes of targets. Parts of it are a client's or a provider's words."""
+        if self._service is not None:
+            logger.log(level, "%s", printable(self._service.hide(message)))
 
     async def _run(self) -> None:
         # What is loaded now stays. Left in the collector's sight it would be walked for 0.1 s every few large calls.
@@ -124,6 +148,7 @@ class Bridge:
         config = self._service.refresh() if self._service is not None else None
         if config is not None:
             self._guard.intercepts = config.intercepts
+            self._guard.traffic.configure(config)
         config = config or Config()
         wanted: dict[str, object] = {
             "connection_strategy": "lazy",  # else CONNECT fails wherever the original host is out of reach
@@ -150,16 +175,32 @@ class Bridge:
             client.alpn = b"http/1.1"
 
     def tls_start_server(self, data: tls.TlsData) -> None:
-        """Attempts speak HTTP/1.1, whatever the client offered."""
-        if any(isinstance(above, BridgeLayer) for above in data.context.layers):
-            data.conn.alpn_offers = [b"http/1.1"]
+        """What is offered to a provider is for its configuration to say, whatever the client offered."""
+        for above in data.context.layers:
+            if isinstance(above, BridgeLayer):
+                h2 = [b"h2"] if above.offers_http2(data.context.server.address) else []
+                data.conn.alpn_offers = [*h2, b"http/1.1"] if data.conn is data.context.server else [b"http/1.1"]
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         context = nextlayer.context
         if not isinstance(context.layers[-1], (ClientTLSLayer, ClientQuicLayer)) or not context.client.tls_established:
             return
         if self._service is not None and self._is_ours(context.client.sni, context.server.address):
-            nextlayer.layer = BridgeLayer(context, self._service, self._guard.own_flows)
+            self._connections.take(context.client)
+            nextlayer.layer = BridgeLayer(
+                context, self._service, self._guard.own_flows, self._guard.traffic, self._connections
+            )
+
+    def server_connected(self, data: ServerConnectionHookData) -> None:
+        if self._is_ours(data.client.sni, None):
+            self._connections.opened(data.client, data.server)
+
+    def server_disconnected(self, data: ServerConnectionHookData) -> None:
+        self._connections.closed(data.server)
+
+    async def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """The first hook of each call of a provider is where it waits while too many others run."""
+        await self._guard.traffic.wait_for_turn(flow)
 
     def _is_ours(self, sni: str | None, address: tuple[str, int] | None) -> bool:
         config = (self._service.config if self._service is not None else None) or Config()

@@ -26,11 +26,41 @@ class AttemptUnwanted(events.Event):
 
 
 @dataclass
+class Tick(events.Event):
+    """To a stream: the time has come that it asked to be told of."""
+
+
+@dataclass
 class FromAttempt(events.Event):
     """To the client's stream: something happened upstream."""
 
     attempt: int
     """Stream id of the attempt; what comes of one that has been given up counts no more."""
+
+
+@dataclass
+class UpstreamQueued(FromAttempt):
+    """Too many others run: it waits for its turn."""
+
+
+@dataclass
+class UpstreamBegins(FromAttempt):
+    """It has waited, and now begins."""
+
+
+@dataclass
+class UpstreamBusy(FromAttempt):
+    """Too many others wait: it is not made."""
+
+
+@dataclass
+class UpstreamConnected(FromAttempt):
+    """The request is on its way on a connection that stands."""
+
+
+@dataclass
+class UpstreamAlive(FromAttempt):
+    """A portion has come of an answer that is handed on when it is whole."""
 
 
 @dataclass

@@ -7,27 +7,21 @@ and the signature only makes sure that nothing is taken for a summary that is no
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import zlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from addon.translate.carrier import Carrier
+from addon.translate.estimate import estimate_tokens, text_weight, tokens_of_weight, weight
 from addon.wire.chat import ChatRequest
-from addon.wire.json import Json, clean, dumps, loads
+from addon.wire.json import clean
 from addon.wire.responses import AdditionalTools, AgentMessage, Item, Message, TextPart
 
 # --- the carrier ------------------------------------------------------------------------------------------------------
 
-_MARK = "rc1."
-"""What our blobs begin with: the bridge's compaction, and the version of their inside."""
-_SIGNATURE_BYTES = 16
-_MOST_BYTES = 4 * 1024 * 1024
-"""No blob is inflated to more than this."""
+_CARRIER = Carrier("rc1.")
 _MOST_CHARS = 400_000
-"""A summary is cut here. It is far more than any model should write, and its blob stays within `_MOST_BYTES`."""
+"""A summary is cut here. It is far more than any model should write, and its blob stays within what a carrier holds."""
 _CUT = "\n[the summary was cut off here]"
 
 
@@ -48,49 +42,17 @@ def summary_of(answer: str) -> Summary | None:
 
 def seal_summary(summary: Summary, key: bytes) -> str:
     """The value of `encrypted_content` that carries the summary; the same for the same."""
-    document = dumps({"text": clean(summary.text)})
-    packed = zlib.compress(document.encode(), 6)
-    return _MARK + urlsafe_b64encode(_signature(packed, key) + packed).decode("ascii")
+    return _CARRIER.seal({"text": clean(summary.text)}, key)
 
 
 def claims_summary(encrypted_content: str) -> bool:
     """Whether it says that it is one of ours. Only then is the key needed."""
-    return encrypted_content.startswith(_MARK)
+    return _CARRIER.claims(encrypted_content)
 
 
 def open_summary(encrypted_content: str, key: bytes) -> Summary | None:
     """What `seal_summary` was given, under the same key; None for whatever it did not make."""
-    if not encrypted_content.startswith(_MARK):
-        return None
-    try:
-        packed = _verified(encrypted_content.removeprefix(_MARK), key)
-        return None if packed is None else _summary(loads(_inflated(packed)))
-    except (ValueError, zlib.error):
-        return None
-
-
-def _signature(packed: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, _MARK.encode() + packed, hashlib.sha256)[:_SIGNATURE_BYTES]
-
-
-def _verified(body: str, key: bytes) -> bytes | None:
-    """The packed document. base64 can be written in several ways; only ours is accepted."""
-    raw = urlsafe_b64decode(body.encode("ascii"))
-    signature, packed = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
-    is_ours = hmac.compare_digest(signature, _signature(packed, key))
-    return packed if is_ours and urlsafe_b64encode(raw).decode("ascii") == body else None
-
-
-def _inflated(packed: bytes) -> bytes:
-    inflater = zlib.decompressobj()
-    document = inflater.decompress(packed, _MOST_BYTES)
-    if not inflater.eof:
-        raise ValueError("more than a summary can be")
-    return document
-
-
-def _summary(document: Json) -> Summary | None:
-    match document:
+    match _CARRIER.open(encrypted_content, key):
         case {"text": str(text)}:
             return Summary(text)
         case _:
@@ -228,7 +190,7 @@ def _fitting(message: Message, budget: int) -> Message | None:
 
 
 def _tokens_of(message: Message | None) -> int:
-    return 0 if message is None else _rounded(_weight(message.model_dump()["content"]))
+    return 0 if message is None else tokens_of_weight(weight(message.model_dump()["content"]))
 
 
 def _text_of(message: Message) -> str:
@@ -246,66 +208,13 @@ def _cut(text: str, room: int) -> str:
 
 def _beginning(text: str, room: int) -> str:
     text = text[:room]
-    fitting = bisect_right(range(len(text) + 1), room, key=lambda length: _text_weight(text[:length])) - 1
+    fitting = bisect_right(range(len(text) + 1), room, key=lambda length: text_weight(text[:length])) - 1
     return text[:fitting]
 
 
-# --- how many tokens --------------------------------------------------------------------------------------------------
-
-# A weight is a quarter of a token, so that sums stay whole numbers.
-_WEIGHT_PER_MESSAGE = 4 * 4
-_FLAT_WEIGHTS = {
-    "image_url": 4 * 1000,
-    "input_image": 4 * 1000,
-    "file": 4 * 3000,
-    "input_file": 4 * 3000,
-    "input_audio": 4 * 1000,
-}
-"""By the type of a part. What media really cost depends on their size and on the model."""
-_NARROW = bytes(range(0xE0))
-"""All bytes of UTF-8 but the first ones of characters from U+0800 on."""
-
-
-def estimate_tokens(body: ChatRequest) -> int:
-    """About how many tokens the provider will count for the prompt: messages, tools and output format.
-
-    No tokenizer is asked, for each model has its own. Four characters of English or of code count as a token, two of
-    Greek, Cyrillic or Arabic, one of Chinese, Japanese or Korean; an image, a file or a recording is a flat number.
-    It is a guide, not a count. It grows evenly with the text, and a longer history never has fewer.
-    """
-    messages = body.get("messages")
-    count = len(messages) if isinstance(messages, list) else 0
-    declared = sum(_text_weight(dumps(body[name])) for name in ("tools", "response_format") if body.get(name))
-    return _rounded(_weight(messages) + count * _WEIGHT_PER_MESSAGE + declared)
+# --- when a conversation is due for one -------------------------------------------------------------------------------
 
 
 def exceeds(body: ChatRequest, threshold: int) -> bool:
     """Whether the prompt has more tokens, as far as can be told, than a client's `compact_threshold`."""
     return estimate_tokens(body) > threshold
-
-
-def _rounded(weight: int) -> int:
-    return -(-weight // 4)
-
-
-def _weight(value: Json) -> int:
-    """The weight of all text in a message or a part; keys are not told to the model."""
-    match value:
-        case str():
-            return _text_weight(value)
-        case list():
-            return sum(map(_weight, value))
-        case {"type": str(kind)} if kind in _FLAT_WEIGHTS:
-            return _FLAT_WEIGHTS[kind]
-        case dict():
-            return sum(map(_weight, value.values()))
-        case _:
-            return 0
-
-
-def _text_weight(text: str) -> int:
-    """One for each byte of UTF-8, which makes Cyrillic two and Chinese three, and one more for the wide ones."""
-    if text.isascii():
-        return len(text)
-    data = text.encode("utf-8", "surrogatepass")
-    return len(data) + len(data.translate(None, _NARROW))

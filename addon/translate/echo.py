@@ -36,6 +36,7 @@ def echo(request: ResponsesRequest, model: str) -> JsonObject:
     """What the response says of the request, whatever the provider made of it."""
     return {
         "background": bool(request.background),
+        "conversation": None if request.conversation_id is None else {"id": request.conversation_id},
         "instructions": request.instructions,
         "max_output_tokens": request.max_output_tokens,
         "max_tool_calls": request.max_tool_calls,

@@ -18,6 +18,9 @@ from addon.wire.json import Json, JsonError, JsonObject, dumps, loads
 RETRY_AFTER_S = "5"
 """Sent with a 429 for which the provider named no time: without the header Codex ends its run."""
 
+BUSY = "too_many_requests"
+"""Code of the error that no provider has caused: the bridge has too many calls under way."""
+
 HANDED_ON = re.compile(r"retry-after(-ms)?|x-should-retry|x-request-id|x-ratelimit-.*|openai-processing-ms", re.I)
 """Headers of the provider's answer that the client gets."""
 
@@ -32,6 +35,8 @@ class UpstreamError:
     type: str = ""
     code: str = ""
     param: str = ""
+    retry_after: str = ""
+    """Seconds, or a date, after which to come back."""
 
 
 @dataclass(eq=False)  # and not frozen: contextlib sets __traceback__ on what passes through
@@ -79,6 +84,23 @@ class ApiError(Exception):
         return cls(status, message, code, type="server_error")
 
 
+def full_context(provider: str, sign: str) -> ApiError:
+    """The conversation is too long for the model. The code makes clients shorten it instead of trying again.
+
+    Args:
+        provider: who says so.
+        sign: its words, or what it did instead of saying it.
+    """
+    message = f"The conversation is longer than the model at the provider {provider} can read: {sign}"
+    return ApiError(400, message, "context_length_exceeded", param="input")
+
+
+def busy(provider: str) -> ApiError:
+    """The bridge has as many calls of the provider under way, and waiting, as it may."""
+    message = f"The bridge has too many calls of the provider {provider} under way. Try again in a few seconds."
+    return ApiError(429, message, BUSY, "rate_limit_error", headers={"retry-after": RETRY_AFTER_S})
+
+
 def to_headers(provider_headers: Mapping[str, str]) -> dict[str, str]:
     """What the client gets of the provider's response headers, names in lower case."""
     return {name.lower(): value for name, value in provider_headers.items() if HANDED_ON.fullmatch(name)}
@@ -111,10 +133,11 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes, *, provi
         said = UpstreamError(status, _plain(body))
     else:
         said = _read(status, content, profile)
-    error = _classify(said, provider, profile, empty=not body.strip())
     theirs = to_headers(headers)
     if "retry-after-ms" in theirs:
         theirs.setdefault("retry-after", str(math.ceil(_milliseconds(theirs["retry-after-ms"]) / 1000)))
+    said = replace(said, retry_after=theirs.get("retry-after", ""))
+    error = _classify(said, provider, profile, empty=not body.strip())
     return replace(error, headers={**error.headers, **theirs})
 
 
@@ -128,9 +151,10 @@ def from_body(content: Json, *, provider: str, profile: Profile) -> ApiError:
 
 def _milliseconds(value: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
-        return 1000 * float(RETRY_AFTER_S)
+        number = math.nan
+    return number if 0 <= number < math.inf else 1000 * float(RETRY_AFTER_S)
 
 
 def _read(status: int, content: Json, profile: Profile) -> UpstreamError:
@@ -141,6 +165,11 @@ def _read(status: int, content: Json, profile: Profile) -> UpstreamError:
     raw = _first(content, ("/error/metadata/raw",))  # OpenRouter: what its own provider said
     if raw and raw not in message:
         message = f"{message}: {raw}" if message else raw
+    attempted = _first(
+        content, ("/error/failed_generation",)
+    )  # Groq: what the model wrote, no call could be read of it
+    if attempted:
+        message = f"{message} The model wrote: {attempted}"
     return UpstreamError(
         status,
         message or dumps(content)[:500],
@@ -197,9 +226,11 @@ _OVERFLOW = re.compile(
     r"|maximum context length|maximum prompt length|maximum number of tokens allowed|maximum allowed input length"
     r"|exceeds the context window|context window exceeds|exceeds the model's (maximum )?context|model's context length"
     r"|exceeded model token limit|Range of input length should be|prompt is too long|prompt too long"
-    r"|tokens must be <=|`inputs` tokens \+ `max_new_tokens`|reduce the length of the messages"
+    r"|(?<!_)tokens must be <=|`inputs` tokens \+ `max_new_tokens`|reduce the length of the messages"
     r"|too large for model with .{1,20} maximum|tokens to keep from the initial prompt|request_too_large"
-    r"|exceeds the limit of \d+ tokens|context length of only",
+    r"|exceeds the limit of \d+ tokens|context length of only|exceed max message tokens|exceeds the context length"
+    r"|must be less than max_seq_len|exceeded this model('s)? context|longer than the maximum model length"
+    r"|input is too long|prompt exceeds max length|Prompt 超长",
     re.I,
 )
 _NOT_OVERFLOW = re.compile(r"rate limit|too many (tokens|requests)|tokens? per (minute|day)|please wait", re.I)
@@ -227,8 +258,7 @@ def _meaning(status: int, said: UpstreamError, provider: str, profile: Profile, 
     who = f"The provider {provider}"
     param = said.param or None
     if _is_overflow(status, everything, profile, empty=empty):
-        message = f"The conversation is longer than the model at the provider {provider} can read: {told}"
-        return ApiError(400, message, "context_length_exceeded", param="input")
+        return full_context(provider, told)
     if status == 402 or (_BILLING.search(everything) and not (status == 429 and _SOON.search(everything))):
         message = f"The account at the provider {provider} has no quota or credit left: {told}"
         return ApiError(429, message, "insufficient_quota", "insufficient_quota", headers={"x-should-retry": "false"})
@@ -267,7 +297,7 @@ def _meaning(status: int, said: UpstreamError, provider: str, profile: Profile, 
 
 
 def _is_overflow(status: int, text: str, profile: Profile, *, empty: bool) -> bool:
-    if status == 413 and empty:
+    if empty and (status == 413 or (status == 400 and profile.empty_error_is_overflow)):
         return True
     if any(re.search(pattern, text, re.I) for pattern in profile.overflow_exclude):
         return False

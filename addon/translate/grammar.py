@@ -70,7 +70,7 @@ class _RegexCheck:
         return f"The input as a whole does not match the regular expression {self._definition}"
 
 
-_REGEX_ATOM = re.compile(r"(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<escape>\\.)|\(\?P?<(?=[A-Za-z_])|.", re.DOTALL)
+REGEX_ATOM = re.compile(r"(?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<escape>\\.)|\(\?P?<(?=[A-Za-z_])|.", re.DOTALL)
 
 _WORD_EDGES = (r"\<", r"\>", r"\b{")
 """Edges of words in Rust, plain characters in Python."""
@@ -89,7 +89,7 @@ def _regex_check(definition: str) -> InputCheck | None:
     """
     if _may_take_too_long(definition) or any(edge in definition for edge in _WORD_EDGES):
         return None
-    spelled = "".join(_PYTHON_SPELLINGS.get(atom[0], atom[0]) for atom in _REGEX_ATOM.finditer(definition))
+    spelled = "".join(_PYTHON_SPELLINGS.get(atom[0], atom[0]) for atom in REGEX_ATOM.finditer(definition))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -104,7 +104,7 @@ def _may_take_too_long(pattern: str) -> bool:
     Rust and the grammar engines match such patterns in linear time, `re` possibly in exponential time.
     """
     groups = [False]
-    for atom in _REGEX_ATOM.finditer(pattern):
+    for atom in REGEX_ATOM.finditer(pattern):
         if atom[0].startswith("("):
             groups.append(False)
             continue
@@ -119,7 +119,7 @@ def _longest_text(pattern: str) -> int:
     """How long a text may be: each repeat of nearly any character can multiply the steps by the text's length."""
     wide = sum(
         1
-        for atom in _REGEX_ATOM.finditer(pattern)
+        for atom in REGEX_ATOM.finditer(pattern)
         if atom[0].startswith((".", "[^", r"[\s\S", r"\S", r"\D", r"\W")) and _REPEATED.match(pattern, atom.end())
     )
     return min(_MAX_REGEX_TEXT, int(_MAX_REGEX_STEPS ** (1 / max(wide, 1))))

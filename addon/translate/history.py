@@ -7,7 +7,7 @@ history that grows by whole turns keeps the turns it had.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -36,10 +36,14 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Thought:
-    """Reasoning of this very model: its text, and the provider's own form of it."""
+    """Reasoning of this very model: its text, the provider's own form of it, and what came with its calls."""
 
     text: str
     details: tuple[JsonObject, ...] = ()
+    calls: Mapping[str, JsonObject] = field(default_factory=dict)
+    """By call id: opaque keys of the call (signatures) that the provider wants back on it."""
+    is_open: bool = False
+    """A client wrote it out: it says neither whose it is nor all there was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class Called:
     arguments: str
     custom: bool = False
     """The tool is one of chat's own custom tools."""
+    key: str = ""
+    """What the call is remembered by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,11 @@ class AnsweredCall:
     arguments: str
     result: tuple[ContentPart, ...]
     custom: bool = False
+    call_id: str = ""
+    """The id that the client knows it by."""
+    key: str = ""
+    extra: JsonObject = field(default_factory=dict)
+    """Opaque keys that go back on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,7 @@ def to_turns(steps: Sequence[Step], ids: CallIds, notes: Notes) -> list[Turn]:
     - Calls without a result are answered "aborted".
     - A call repeated before its result came is the same call; one that differs, or has a result of its own, is
       another call and gets another id.
+    - What reasoning holds for a call goes to one call of that id: of the turn it stands in, else the next to come.
     """
     conversation = _Conversation(steps, ids, notes)
     for step in steps:
@@ -122,6 +134,7 @@ class _Call:
     id: str
     called: Called
     results: list[tuple[ContentPart, ...]] = field(default_factory=list)
+    extra: JsonObject = field(default_factory=dict)
 
     def repeats(self, called: Called) -> bool:
         return called.call_id != "" and self.called == called
@@ -146,6 +159,8 @@ class _Conversation:
         self._is_open = False
         """Whether what the model does next still belongs to it."""
         self._calls: defaultdict[str, list[_Call]] = defaultdict(list)
+        self._extras: dict[str, JsonObject] = {}
+        """What reasoning holds for calls that are not there yet."""
         self._early: defaultdict[str, list[tuple[ContentPart, ...]]] = defaultdict(list)
         """Results that came before their calls."""
         self._calls_to_come = Counter(step.call_id for step in steps if isinstance(step, Called))
@@ -159,12 +174,17 @@ class _Conversation:
         self._turn().texts.append(said.text)
 
     def think(self, thought: Thought) -> None:
-        self._turn().thoughts.append(thought)
+        turn = self._turn()
+        turn.thoughts.append(thought)
+        self._extras |= thought.calls
+        for call in turn.calls:
+            self._hand_over_extra(call)
 
     def call(self, called: Called) -> None:
         self._calls_to_come[called.call_id] -= 1
         if not self._is_repetition(called):
             call = _Call(self._ids.assign(called.call_id), called)
+            self._hand_over_extra(call)
             self._turn().calls.append(call)
             self._calls[called.call_id].append(call)
         self._hand_over_early_results(called.call_id)
@@ -199,6 +219,9 @@ class _Conversation:
             return False
         self._notes.add("input: repeated call", f"call {called.call_id} was sent more than once")
         return True
+
+    def _hand_over_extra(self, call: _Call) -> None:
+        call.extra |= self._extras.pop(call.called.call_id, {})
 
     def _hand_over_early_results(self, call_id: str) -> None:
         """The first one to the first open call; all to the last call that can still take them."""
@@ -249,7 +272,17 @@ class _Conversation:
                 "input: call without a result", f"call {call.called.call_id or call.id} was answered '{ABORTED}'"
             )
         result = tuple(part for parts in call.results for part in parts) if call.results else (text_part(ABORTED),)
-        return AnsweredCall(call.id, call.called.name, call.called.arguments, result, call.called.custom)
+        called = call.called
+        return AnsweredCall(
+            call.id,
+            called.name,
+            called.arguments,
+            result,
+            called.custom,
+            call_id=called.call_id,
+            key=called.key,
+            extra=call.extra,
+        )
 
 
 def _joined(thoughts: Iterable[Thought]) -> Thought | None:
@@ -258,4 +291,8 @@ def _joined(thoughts: Iterable[Thought]) -> Thought | None:
     if not thoughts:
         return None
     text = "\n\n".join(thought.text for thought in thoughts if thought.text)
-    return Thought(text, tuple(detail for thought in thoughts for detail in thought.details))
+    return Thought(
+        text,
+        tuple(detail for thought in thoughts for detail in thought.details),
+        is_open=any(thought.is_open for thought in thoughts),
+    )

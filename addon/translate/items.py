@@ -7,7 +7,7 @@ once, a held one when its turn comes, so that live and held items make the same 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -38,18 +38,19 @@ class Emit(Protocol):
 
 
 class Seal(Protocol):
-    """Makes the `encrypted_content` that carries reasoning to the next request."""
+    """Makes the `encrypted_content` that carries reasoning to the next request, with what belongs to its calls."""
 
-    def __call__(self, text: str, details: Sequence[JsonObject], /) -> str | None: ...
+    def __call__(self, text: str, details: Sequence[JsonObject], calls: Mapping[str, JsonObject], /) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One operation on an item: a delta of the named kind, or a whole `value`."""
+    """One operation on an item: a delta of the named kind, or whole `values`."""
 
-    kind: Literal["text", "refusal", "annotation", "reasoning", "details", "arguments"]
+    kind: Literal["text", "refusal", "annotation", "reasoning", "details", "extras", "arguments"]
     delta: str = ""
     values: Sequence[JsonObject] = ()
+    """Of "extras": objects with the opaque keys of calls by call id."""
 
 
 class OutputItemState(ABC):
@@ -105,16 +106,28 @@ class _Text:
 class MessageState(OutputItemState):
     """The assistant's message: text parts and refusals, one after the other."""
 
-    def __init__(self, item_id: str) -> None:
+    def __init__(self, item_id: str, *, phase: str | None = None) -> None:
         super().__init__(item_id)
+        self._phase = phase
         self._parts: list[_Text] = []
 
     def blank(self) -> MessageItem:
-        return {"id": self.id, "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+        item: MessageItem = {
+            "id": self.id,
+            "type": "message",
+            "role": "assistant",
+            "status": "in_progress",
+            "content": [],
+        }
+        if self._phase is not None:
+            item["phase"] = self._phase
+        return item
 
     def snapshot(self, status: Status) -> MessageItem:
-        content = [part.part() for part in self._parts]
-        return {"id": self.id, "type": "message", "role": "assistant", "status": status, "content": content}
+        item = self.blank()
+        item["status"] = status
+        item["content"] = [part.part() for part in self._parts]
+        return item
 
     def write(self, operation: Write, emit: Emit, announce: Callable[[], int]) -> None:
         index = announce()
@@ -175,7 +188,21 @@ class ReasoningState(OutputItemState):
         self._seal = seal
         self._deltas: list[str] = []
         self._details = Fragments()
+        self._calls: dict[str, JsonObject] = {}
         self._sealed: str | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(self._deltas)
+
+    @property
+    def details(self) -> Sequence[JsonObject]:
+        """The provider's own form of it."""
+        return self._details.details
+
+    def sealed_by(self, seal: Seal) -> str | None:
+        """All there is to it, sealed; None if that is nothing."""
+        return seal(self.text, self.details, self._calls)
 
     def blank(self) -> ReasoningItem:
         return {
@@ -201,6 +228,10 @@ class ReasoningState(OutputItemState):
         if operation.kind == "details":  # without text there may be nothing to tell of
             self._details.add(operation.values)
             return
+        if operation.kind == "extras":
+            for extras in operation.values:
+                self._calls |= {call_id: extra for call_id, extra in extras.items() if isinstance(extra, dict)}
+            return
         where = self._where(announce())
         if not self._deltas:
             added = "response.reasoning_summary_part.added" if self._as_summary else "response.content_part.added"
@@ -210,8 +241,8 @@ class ReasoningState(OutputItemState):
         emit(f"{name}.delta", **where, delta=operation.delta)
 
     def close(self, ending: Ending, emit: Emit, announce: Callable[[], int]) -> Status | None:
-        text = "".join(self._deltas)
-        self._sealed = self._seal(text, self._details.details)
+        text = self.text
+        self._sealed = self._seal(text, self.details, self._calls)
         if not self._deltas and self._sealed is None:
             return None
         where = self._where(announce())
@@ -262,6 +293,8 @@ class CallState(OutputItemState):
         self.call_id = call_id
         self.name = name
         self.namespace = namespace
+        self.extra: JsonObject = {}
+        """Opaque keys that the provider wants back with the call."""
         self._pieces: list[str] = []
 
     def arguments(self) -> str:

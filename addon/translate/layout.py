@@ -22,6 +22,7 @@ from addon.wire.chat import (
     ToolMessage,
     UserMessage,
 )
+from addon.wire.json import JsonObject
 
 _LATER_INSTRUCTION = "[system instruction]"
 """Heads an instruction that has to stand in the user's name."""
@@ -104,7 +105,7 @@ def _assistant(turn: AssistantTurn, thought: Thought | None, profile: Profile, n
     if thought is not None:
         message = with_thought(message, thought, profile)
     if turn.calls:
-        message["tool_calls"] = [_tool_call(call) for call in turn.calls]
+        message["tool_calls"] = [_with_extra(_tool_call(call), call.extra, profile) for call in turn.calls]
     return [message, *_results(turn.calls, profile, notes)]
 
 
@@ -112,6 +113,12 @@ def _tool_call(call: AnsweredCall) -> ToolCall | CustomCall:
     if call.custom:
         return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def _with_extra(call: ToolCall | CustomCall, extra: JsonObject, profile: Profile) -> ToolCall | CustomCall:
+    """The call with what its provider gave along with it, as it came."""
+    kept = {name: value for name, value in extra.items() if name in profile.call_extra}
+    return cast(ToolCall | CustomCall, {**call, **kept}) if kept else call
 
 
 def _results(calls: Sequence[AnsweredCall], profile: Profile, notes: Notes) -> list[ChatMessage]:

@@ -10,7 +10,8 @@ Same items, same messages. And with new items behind them a history keeps the me
 - the results "aborted" of calls that are answered now, and further results of the calls of its last turn;
 - what only stands at an end: the provider's stub for a missing user turn or a trailing assistant turn, a last message
   that grows because the new items go on with it (the model's, or any under `strict_alternation`);
-- reasoning, under the replay policies that depend on what follows (see `reasoning.replayed`).
+- reasoning, under the replay policies that depend on what follows (see `reasoning.replayed`), and reasoning that its
+  client dropped and the bridge has forgotten meanwhile.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from addon.translate.content import ContentReader, headed, join_text, text_part
 from addon.translate.history import Answered, Called, Heard, Said, Step, to_turns
 from addon.translate.hosted import is_hosted_item
 from addon.translate.layout import to_layout
+from addon.translate.memory import call_key, remembered
 from addon.translate.native_tools import NativeCall, NativeKind, arguments_of, kind_of, patch_text, shell_text
 from addon.translate.notes import Notes
-from addon.translate.reasoning import recall
+from addon.translate.reasoning import NO_MEMORY, Memory, recall
 from addon.wire.chat import ChatMessage
 from addon.wire.json import clean, dumps
 from addon.wire.responses import (
@@ -83,6 +85,7 @@ def to_messages(
     profile: Profile,
     origin: str,
     notes: Notes,
+    memory: Memory = NO_MEMORY,
 ) -> list[ChatMessage]:
     """The whole history for one model.
 
@@ -90,14 +93,15 @@ def to_messages(
         instructions: the request's own; they come first.
         names: the registry of the tools the request offers and its history calls.
         origin: "provider/model", which may see its own earlier reasoning.
+        memory: reads that reasoning in the items, and finds it where a client has dropped it.
 
     Raises:
         ApiError: for content that cannot be had from here, or that this model has no form for.
     """
-    reader = _ItemReader(names, profile, origin, notes)
+    reader = _ItemReader(names, profile, origin, memory, notes)
     steps = [*_instructed(instructions), *reader.steps(items)]
     turns = to_turns(steps, CallIds(profile.tool_id), notes)
-    return to_layout(turns, profile, notes)
+    return to_layout([remembered(turn, memory, origin, profile, notes) for turn in turns], profile, notes)
 
 
 def _instructed(instructions: str | None) -> list[Step]:
@@ -108,10 +112,11 @@ def _instructed(instructions: str | None) -> list[Step]:
 class _ItemReader:
     """Reads items for one model into steps. What makes no step is dropped, with a note."""
 
-    def __init__(self, names: CallNames, profile: Profile, origin: str, notes: Notes) -> None:
+    def __init__(self, names: CallNames, profile: Profile, origin: str, memory: Memory, notes: Notes) -> None:
         self._names = names
         self._profile = profile
         self._origin = origin
+        self._memory = memory
         self._notes = notes
         self._content = ContentReader(profile, notes)
         self._local_calls: dict[str, str] = {}
@@ -133,7 +138,7 @@ class _ItemReader:
             case AgentMessage():
                 return self._agent_message(item, path)
             case Reasoning():
-                return recall(item, self._origin, self._notes)
+                return recall(item, self._origin, self._memory, self._notes)
             case FunctionCall():
                 return self._function_call(item)
             case CustomToolCall():
@@ -210,16 +215,17 @@ class _ItemReader:
     def _custom_call(self, call: CustomToolCall) -> Step:
         if self._profile.custom_tools == "custom":
             name = self._names.chat_name("custom", call.name, call.namespace) or _NAMELESS
-            return Called(clean(call.call_id), name, clean(call.input), custom=True)
+            return Called(clean(call.call_id), name, clean(call.input), custom=True, key=call_key(call))
         return self._called("custom", call, dumps({"input": clean(call.input)}))
 
     def _search_call(self, call: ToolSearchCall) -> Step:
         name = self._names.chat_name("tool_search", "tool_search", None)
-        return Called(clean(call.call_id), name, self._arguments(name, call.arguments))
+        return Called(clean(call.call_id), name, self._arguments(name, call.arguments), key=call_key(call))
 
     def _native_call(self, call: NativeCall) -> Step:
         kind = kind_of(call)
-        return Called(clean(call.call_id), self._names.chat_name(kind, kind, None), arguments_of(call))
+        name = self._names.chat_name(kind, kind, None)
+        return Called(clean(call.call_id), name, arguments_of(call), key=call_key(call))
 
     def _local_shell_output(self, output: LocalShellCallOutput, path: str) -> Step:
         """Its id is that of the call: the call_id, or with some clients the item's own."""
@@ -230,7 +236,7 @@ class _ItemReader:
         self, kind: Literal["function", "custom"], call: FunctionCall | CustomToolCall, arguments: str
     ) -> Called:
         name = self._names.chat_name(kind, call.name, call.namespace) or _NAMELESS
-        return Called(clean(call.call_id), name, self._arguments(name, arguments))
+        return Called(clean(call.call_id), name, self._arguments(name, arguments), key=call_key(call))
 
     def _arguments(self, name: str, raw: str) -> str:
         arguments, repaired = object_text(raw, empty=self._profile.empty_arguments)

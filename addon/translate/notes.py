@@ -38,6 +38,10 @@ class Notes:
 
     def header(self, limit: int = 2000) -> str:
         """All notes in one header value: printable ASCII, `limit` characters at most."""
-        text = "; ".join(str(note) for note in self._notes)
-        text = "".join(char if " " <= char <= "~" else "?" for char in text)
-        return text if len(text) <= limit else text[: limit - 3] + "..."
+        return header_value("; ".join(str(note) for note in self._notes), limit)
+
+
+def header_value(text: str, limit: int = 2000) -> str:
+    """Text as the value of a header, which nothing in it can end."""
+    text = "".join(char if " " <= char <= "~" else "?" for char in text)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

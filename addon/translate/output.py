@@ -9,12 +9,13 @@ one terminal event. Once a tool call is open, what comes after it is held until 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from addon.translate.echo import SERVICE_TIERS, echo
 from addon.translate.errors import ApiError
+from addon.translate.history import Thought
 from addon.translate.hosted_items import WebSearchState
 from addon.translate.items import (
     CallState,
@@ -29,9 +30,11 @@ from addon.translate.items import (
     SearchCallState,
     Write,
 )
+from addon.translate.memory import Kept, kept_of
 from addon.translate.native_items import ApplyPatchCallState, LocalShellCallState, ShellCallState
 from addon.translate.native_tools import NativeKind
 from addon.translate.unwrap import BareInput, InputUnwrapper
+from addon.translate.verbatim_items import KINDS, VerbatimState
 from addon.wire.chat import Totals
 from addon.wire.json import JsonObject
 from addon.wire.responses import Event, OutputItem, ResponseError, ResponseObject, ResponsesRequest, Status, Usage
@@ -50,6 +53,7 @@ _PREFIX = {
     "apply_patch": "apc",
 }
 
+_TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 PATCH_TOOL = "apply_patch"
 """The custom tool whose input is a patch: models wrap it in more ways than other text."""
@@ -72,7 +76,7 @@ class ResponseBuilder:
     Args:
         request: what the client asked; echoed.
         ids, now: sources of new ids and of the time (seconds since the epoch), so that tests can fix them.
-        seal: makes the `encrypted_content` of reasoning items.
+        seal: makes the `encrypted_content` of reasoning items. The client gets it if it asks for it (`include`).
     """
 
     def __init__(self, request: ResponsesRequest, *, ids: NewId, now: Callable[[], float], seal: Seal) -> None:
@@ -80,7 +84,7 @@ class ResponseBuilder:
         self._ids = ids
         self._now = now
         self._seals = request.includes("reasoning.encrypted_content")
-        self._seal: Seal = seal if self._seals else no_seal
+        self._kept_seal = seal
         self._as_summary = request.reasoning is not None and request.reasoning.wants_summary
         self._events: list[Event] = []
         self._sequence = 0
@@ -88,10 +92,14 @@ class ResponseBuilder:
         self._output: list[OutputItem] = []
         self._announced = 0
         self._call_ids: set[str] = set()
+        self._given_ids: set[str] = set()
+        self._apart = False
+        self._phase: str | None = None
         self._late_extras: dict[str, CallState] = {}
         self._told: list[OutputItemState] = []
         """Items that were closed, also those that only the bridge itself has anything of."""
         self._truncated_call = False
+        self._instead: str | None = None
         self._tier = "default"
         self._echo = echo(request, request.model or "")
         self._id = ids("resp")
@@ -110,6 +118,10 @@ class ResponseBuilder:
         """The events made since the last call; each exactly once."""
         events, self._events = self._events, []
         return events
+
+    @property
+    def id(self) -> str:
+        return self._id
 
     @property
     def response(self) -> ResponseObject:
@@ -146,6 +158,59 @@ class ResponseBuilder:
         """True once something of the model's answer was taken in, told to the client or held."""
         return len(self._output) + len(self._waiting) > (self._compaction is not None)
 
+    def kept(self) -> Kept | None:
+        """What the bridge should remember of the ended answer, should the client not; None: nothing."""
+        if self._status == "failed":
+            return None
+        thoughts = [item for item in self._told if isinstance(item, ReasoningState)]
+        thought = Thought(
+            "\n\n".join(item.text for item in thoughts if item.text),
+            tuple(detail for item in thoughts for detail in item.details),
+            {item.call_id: item.extra for item in self._told if isinstance(item, CallState) and item.extra},
+        )
+        return kept_of(self._output, thought)
+
+    def stored(self) -> ResponseObject:
+        """The ended answer as the bridge keeps it: its reasoning is sealed even if the client did not ask for that."""
+        response = self.response
+        if not self._seals:
+            response["output"] = list(self._sealed_output())
+        return response
+
+    def not_stored(self, events: Sequence[Event]) -> list[Event]:
+        """The last events again, after the answer could not be kept: they must not say that it was."""
+        self._echo["store"] = False
+        return [
+            replace(event, fields={**event.fields, "response": self.response}) if event.type in _TERMINAL else event
+            for event in events
+        ]
+
+    def _sealed_output(self) -> Iterator[OutputItem]:
+        """Reasoning that only its seal says anything of is among it, though the client was told nothing."""
+        said = {item["id"]: item for item in self._output}
+        extras: JsonObject = {}
+        for state in self._told:
+            if isinstance(state, ReasoningState):
+                sealed = state.sealed_by(self._kept_seal)
+                if sealed is not None:
+                    item = state.snapshot("completed") if state.position is None else said[state.id]
+                    yield cast(OutputItem, {**item, "encrypted_content": sealed})
+                    continue
+            elif isinstance(state, CallState) and state.extra and state.id in said:
+                extras[state.call_id] = dict(state.extra)
+            if state.id in said:
+                yield said[state.id]
+        if extras:
+            yield from self._carrier(extras)
+
+    def _carrier(self, extras: JsonObject) -> Iterator[OutputItem]:
+        """An item of nothing but what the provider wants back with its calls."""
+        carrier = ReasoningState(self._ids("rs"), as_summary=False, seal=no_seal)
+        carrier.write(Write("extras", values=(extras,)), self._emit, lambda: 0)
+        sealed = carrier.sealed_by(self._kept_seal)
+        if sealed is not None:
+            yield {**carrier.snapshot("completed"), "encrypted_content": sealed}
+
     # --- what the model says
 
     def start(self) -> None:
@@ -156,7 +221,13 @@ class ResponseBuilder:
             self._emit("response.in_progress", response=self.response)
             self._queue_compaction()
 
+    def text_instead(self, text: str) -> None:
+        """Whatever text the answer has from now on, this is said in the place of its first piece, and none of it."""
+        self._instead = text
+
     def text(self, delta: str, logprobs: Sequence[JsonObject] = ()) -> None:
+        if self._instead is not None:
+            delta, logprobs, self._instead = self._instead, (), ""
         if delta or logprobs:
             self._write(self._last(MessageState, self._new_message), Write("text", delta, logprobs))
 
@@ -167,7 +238,7 @@ class ResponseBuilder:
     def annotate(self, annotations: Iterable[JsonObject]) -> None:
         """Citations in the text so far, flat as the Responses API has them."""
         values = tuple(annotations)
-        if values:
+        if values and self._instead is None:
             self._write(self._last(MessageState, self._new_message), Write("annotation", values=values))
 
     def reasoning(self, delta: str) -> None:
@@ -208,6 +279,27 @@ class ResponseBuilder:
         if urls:
             self._queue(WebSearchState(self._ids("ws"), urls))
 
+    def verbatim(self, item: JsonObject) -> None:
+        """What a tool of the provider's own has done, as the provider tells it. It must be of one of the `KINDS`.
+
+        It keeps its id, by which the provider may know it again, unless that is missing or taken.
+        """
+        item_id = item.get("id")
+        if not isinstance(item_id, str) or not item_id or item_id in self._given_ids:
+            item_id = self._ids(KINDS[str(item["type"])].prefix)
+        self._given_ids.add(item_id)
+        self._queue(VerbatimState(item_id, item))
+
+    def apart(self, *, phase: str | None = None) -> None:
+        """What follows belongs to another item, even if it is of the kind of the last; `phase` is that of a message."""
+        self._apart = True
+        self._phase = phase
+
+    def end_call(self, call: CallState) -> None:
+        """The call is whole, says the provider: the client need not wait for the rest of the answer to run it."""
+        if len(self._waiting) == 1 and self._waiting[0] is call and call.runnable("completed"):
+            self._close_head("completed")
+
     def service_tier(self, tier: str) -> None:
         if tier in SERVICE_TIERS - {"auto"}:
             self._tier = tier
@@ -218,12 +310,22 @@ class ResponseBuilder:
         if self._started:
             self._queue_compaction()
 
+    def seal_with(self, seal: Seal) -> None:
+        """Reasoning from here on is sealed by this function."""
+        self._kept_seal = seal
+
+    def keep_alive(self) -> None:
+        """A sign of life: an event that says nothing, which all clients skip."""
+        self._emit("keepalive")
+
     def retract(self, told: int) -> None:
         """Take back all that was said, for another try. `told`: the events heard already, the start or none."""
         self._events.clear()
         self._waiting.clear()
         self._output.clear()
         self._call_ids.clear()
+        self._given_ids.clear()
+        self._apart, self._phase = False, None
         self._late_extras.clear()
         self._told.clear()
         self._sequence = told
@@ -282,7 +384,7 @@ class ResponseBuilder:
     def _last(
         self, kind: type[MessageState] | type[ReasoningState], make: Callable[[], OutputItemState]
     ) -> OutputItemState:
-        if self._waiting and isinstance(self._waiting[-1], kind):
+        if self._waiting and isinstance(self._waiting[-1], kind) and not self._apart:
             return self._waiting[-1]
         item = make()
         self._queue(item)
@@ -290,6 +392,7 @@ class ResponseBuilder:
 
     def _queue(self, item: OutputItemState) -> None:
         self.start()
+        self._apart = False
         if self._waiting and not isinstance(self._waiting[0], CallState):
             self._close_head("completed")
         self._waiting.append(item)
@@ -340,10 +443,12 @@ class ResponseBuilder:
             self._queue(CompactionState(self._ids("cmp"), self._compaction))
 
     def _new_message(self) -> OutputItemState:
-        return MessageState(self._ids("msg"))
+        phase, self._phase = self._phase, None
+        return MessageState(self._ids("msg"), phase=phase)
 
     def _new_reasoning(self) -> OutputItemState:
-        return ReasoningState(self._ids("rs"), as_summary=self._as_summary, seal=self._seal)
+        seal = self._kept_seal if self._seals else no_seal
+        return ReasoningState(self._ids("rs"), as_summary=self._as_summary, seal=seal)
 
     def _emit(self, event_type: str, /, **fields: object) -> None:
         self._events.append(Event(event_type, self._sequence, fields))
@@ -383,15 +488,19 @@ def to_totals(usage: Usage | None) -> Totals | None:
 def to_usage(totals: Totals | None) -> Usage:
     """Token counts in the Responses form, consistent whatever the provider gave; zeros where it gave none.
 
-    Some providers count cached tokens outside the prompt, or reasoning outside the completion (xAI): a part that is
-    larger than its whole is added to it.
+    Some providers count cached tokens outside the prompt, or reasoning outside the completion (xAI). Their total may
+    tell, and what is larger than the whole cannot be a part of it: then it is added.
     """
     totals = totals or Totals()
-    prompt, completion = totals.prompt or 0, totals.completion or 0
-    if totals.cached > prompt:
-        prompt += totals.cached
-    if totals.reasoning > completion:
+    prompt, completion = _halves(totals)
+    beside = (totals.total or 0) - prompt - completion
+    if totals.reasoning > completion or beside in (totals.reasoning, totals.reasoning + totals.cached):
         completion += totals.reasoning
+        beside -= totals.reasoning
+    if totals.cached > prompt or beside == totals.cached:
+        prompt += totals.cached
+    if totals.cache_write > prompt:
+        prompt += totals.cache_write
     return {
         "input_tokens": prompt,
         "input_tokens_details": {"cached_tokens": totals.cached, "cache_write_tokens": totals.cache_write},
@@ -399,6 +508,14 @@ def to_usage(totals: Totals | None) -> Usage:
         "output_tokens_details": {"reasoning_tokens": totals.reasoning},
         "total_tokens": prompt + completion,
     }
+
+
+def _halves(totals: Totals) -> tuple[int, int]:
+    """Prompt and completion; one that was not told is what the other leaves of the total."""
+    prompt, completion, total = totals.prompt, totals.completion, totals.total or 0
+    if prompt is None:
+        return max(0, total - (completion or 0)), completion or 0
+    return prompt, max(0, total - prompt) if completion is None else completion
 
 
 def no_seal(text: str, details: Sequence[JsonObject], calls: Mapping[str, JsonObject], /) -> str | None:

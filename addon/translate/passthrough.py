@@ -3,14 +3,29 @@ the parameters a profile knows to fail passes untouched."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from addon.providers.profile import Profile
 from addon.translate.errors import ApiError
 from addon.translate.notes import Notes
+from addon.translate.output_format import OutputFormat, Surroundings, output_format
 from addon.translate.parameters import fitted, merged, token_limit
 from addon.translate.reasoning import thinking_params
 from addon.wire.json import Json, JsonObject
+from addon.wire.responses import TextFormat
 
-_HANDLED = frozenset({"model", "messages", "max_tokens", "max_completion_tokens", "reasoning_effort", "n", "stop"})
+_HANDLED = frozenset(
+    {
+        "model",
+        "messages",
+        "max_tokens",
+        "max_completion_tokens",
+        "reasoning_effort",
+        "n",
+        "stop",
+        "response_format",
+    }
+)
 
 
 def fit(body: JsonObject, profile: Profile, *, model: str, notes: Notes) -> tuple[JsonObject, bool]:
@@ -23,14 +38,19 @@ def fit(body: JsonObject, profile: Profile, *, model: str, notes: Notes) -> tupl
         ApiError: there are no messages.
     """
     given: JsonObject = {name: value for name, value in body.items() if value is not None}
-    fragment, thinking = thinking_params(_text(given.get("reasoning_effort")), profile, notes=notes)
+    fragment, thinking = thinking_params(
+        _text(given.get("reasoning_effort")), profile, notes=notes, limit=_asked_tokens(given)
+    )
     fitting: JsonObject = {"model": model} if profile.model_in_body else {}
-    fitting["messages"] = [_with_role(message, profile) for message in _messages(given)]
+    messages = [_with_role(message, profile) for message in _messages(given)]
+    form = _output_format(given, profile, notes, thinking=bool(thinking))
+    fitting["messages"] = _instructed(messages, form.instructions, profile)
     parameters = {
         **token_limit(_asked_tokens(given), profile, notes, name="max_tokens"),
         **_choices(given, profile, notes),
         **_stop(given, profile, notes),
         **merged(fragment, _untouched(given, profile, notes)),
+        **form.parameters,
     }
     fitting |= fitted(parameters, profile, notes, thinking=bool(thinking))
     return merged(fitting, profile.extra_body), given.get("stream") is True
@@ -88,6 +108,62 @@ def _untouched(given: JsonObject, profile: Profile, notes: Notes) -> JsonObject:
         if profile.stream_usage == "none":
             notes.add("stream_options", "this provider tells no usage in a stream")
     return rest
+
+
+# --- the form of the answer -------------------------------------------------------------------------------------------
+
+
+def _output_format(given: JsonObject, profile: Profile, notes: Notes, *, thinking: bool) -> OutputFormat:
+    """A form that is known, on the best level this provider has; any other passes."""
+    asked = given.get("response_format")
+    wanted = _wanted(asked)
+    if wanted is None:
+        return OutputFormat({} if asked is None else {"response_format": asked})
+    surroundings = Surroundings(tools=bool(given.get("tools")), thinking=thinking, says_json=True)
+    form = output_format(wanted, profile, notes, surroundings, name="response_format")
+    return replace(form, parameters={name: _kept(asked, value) for name, value in form.parameters.items()})
+
+
+def _wanted(asked: Json) -> TextFormat | None:
+    match asked:
+        case {"type": "json_object"}:
+            return TextFormat(type="json_object")
+        case {"type": "json_schema", "json_schema": dict(named)}:
+            schema = named.get("schema")
+            return TextFormat(
+                type="json_schema",
+                schema=schema if isinstance(schema, dict) else None,
+                description=_text(named.get("description")),
+            )
+        case _:
+            return None
+
+
+def _kept(asked: Json, offered: Json) -> Json:
+    """What is sent where it is of the form that the client asked for: the client's own, with the schema fitted."""
+    match asked, offered:
+        case {"type": "json_schema", "json_schema": dict(theirs)}, {"json_schema": {"schema": schema}}:
+            return {"type": "json_schema", "json_schema": {**theirs, "schema": schema}}
+        case {"type": kind}, {"type": other} if kind == other:
+            return asked
+        case _:
+            return offered
+
+
+def _instructed(messages: list[Json], more: str | None, profile: Profile) -> list[Json]:
+    """The messages with further instructions: in the first message if it holds such, else in one of their own."""
+    if more is None:
+        return messages
+    first = messages[0] if messages else None
+    if isinstance(first, dict) and first.get("role") in ("system", "developer", profile.instruction_role):
+        return [{**first, "content": _continued(first.get("content"), more)}, *messages[1:]]
+    return [{"role": profile.instruction_role, "content": more}, *messages]
+
+
+def _continued(content: Json, more: str) -> Json:
+    if isinstance(content, list):
+        return [*content, {"type": "text", "text": more}]
+    return f"{content}\n\n{more}" if content else more
 
 
 def _text(value: Json) -> str | None:

@@ -2,79 +2,131 @@
 
 from __future__ import annotations
 
-import zlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
+from typing import Protocol
 
 from addon.providers.profile import Fragment, Profile
+from addon.translate.carrier import Carrier
 from addon.translate.history import AssistantTurn, Heard, Thought, Turn
+from addon.translate.items import Seal
 from addon.translate.notes import Notes
 from addon.wire.chat import AssistantMessage
-from addon.wire.json import Json, JsonObject, clean, dumps, loads
+from addon.wire.json import Json, JsonObject, clean
 from addon.wire.responses import Reasoning, TextPart
 
 # --- the carrier ----------------------------------------------------------------------------------------------------
 
-_MARK = "rb1."
-"""What our blobs begin with: the bridge, and the version of their inside."""
-_MOST_BYTES = 4 * 1024 * 1024
-"""Blobs come back from clients: none is inflated to more than this."""
+_CARRIER = Carrier("rb2.")
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """Reasoning on its way through the client, who keeps it and cannot read it."""
+    """Reasoning on its way to the next request: in a client's `encrypted_content`, or in the bridge's own memory."""
 
     text: str
     details: tuple[JsonObject, ...]
     """The provider's own form, signatures included; it goes back as it came."""
     origin: str
     """Who thought it, "provider/model": nobody else gets it."""
+    calls: Mapping[str, JsonObject] = field(default_factory=dict)
+    """By call id: opaque keys of the call, which go back on it as they came."""
+
+    @property
+    def thought(self) -> Thought:
+        return Thought(self.text, self.details, self.calls)
+
+    def document(self) -> JsonObject:
+        """As JSON; what is empty is left out."""
+        inside: JsonObject = {"text": self.text, "details": [*self.details], "calls": dict(self.calls)}
+        return {"origin": self.origin, **{name: value for name, value in inside.items() if value}}
 
 
-def seal(sealed: Sealed) -> str:
-    """The value of `encrypted_content` that carries `sealed`; the same for the same."""
-    document = dumps({"text": sealed.text, "details": list(sealed.details), "origin": sealed.origin})
-    packed = zlib.compress(document.encode("utf-8", "surrogatepass"), 6)
-    return _MARK + urlsafe_b64encode(packed).decode("ascii")
-
-
-def unseal(encrypted_content: str | None) -> Sealed | None:
-    """What `seal` was given; None for whatever it did not make."""
-    if not encrypted_content or not encrypted_content.startswith(_MARK):
+def read_sealed(document: Json) -> Sealed | None:
+    """What `Sealed.document` has made, also of a later version that says more; None for anything else."""
+    if not isinstance(document, dict):
         return None
-    try:
-        packed = urlsafe_b64decode(encrypted_content.removeprefix(_MARK).encode("ascii"))
-        inflater = zlib.decompressobj()
-        document = inflater.decompress(packed, _MOST_BYTES)
-        return _sealed(loads(document)) if inflater.eof else None
-    except (ValueError, zlib.error):
-        return None
-
-
-def _sealed(document: Json) -> Sealed | None:
-    match document:
-        case {"text": str(text), "details": list(details), "origin": str(origin)}:
-            return Sealed(clean(text), tuple(detail for detail in details if isinstance(detail, dict)), origin)
+    match {"text": "", "details": [], "calls": {}, **document}:
+        case {"origin": str(origin), "text": str(text), "details": list(details), "calls": dict(calls)}:
+            return Sealed(
+                clean(text),
+                tuple(detail for detail in details if isinstance(detail, dict)),
+                origin,
+                {call_id: extra for call_id, extra in calls.items() if isinstance(extra, dict)},
+            )
         case _:
             return None
 
 
-def recall(item: Reasoning, origin: str, notes: Notes) -> Thought | None:
+def seal(sealed: Sealed, key: bytes) -> str:
+    """The value of `encrypted_content` that carries `sealed`; the same for the same."""
+    return _CARRIER.seal(sealed.document(), key)
+
+
+def unseal(encrypted_content: str | None, key: bytes) -> Sealed | None:
+    """What `seal` was given, under the same key; None for whatever it did not make."""
+    return read_sealed(_CARRIER.open(encrypted_content, key)) if encrypted_content else None
+
+
+def claims_reasoning(encrypted_content: str) -> bool:
+    """Whether it says that it is one of ours. Only then is the key needed."""
+    return _CARRIER.claims(encrypted_content)
+
+
+def sealer(origin: str, key: bytes | None) -> Seal:
+    """Seals what the model `origin` thinks. Without a key nothing is sealed, for nobody could trust it."""
+
+    def sealed(text: str, details: Sequence[JsonObject], calls: Mapping[str, JsonObject], /) -> str | None:
+        if key is None or not (text or details or calls):
+            return None
+        return seal(Sealed(text, tuple(details), origin, calls), key)
+
+    return sealed
+
+
+# --- what comes back ------------------------------------------------------------------------------------------------
+
+
+class Memory(Protocol):
+    """Finds the reasoning of earlier turns."""
+
+    def unseal(self, encrypted_content: str) -> Sealed | None:
+        """What one of our reasoning items carries; None for one that was made elsewhere."""
+
+    def recall(self, key: str) -> Sealed | None:
+        """What the bridge itself remembers of a turn, by one of its keys (see `memory.py`)."""
+
+
+class _NoMemory:
+    def unseal(self, encrypted_content: str) -> None:
+        return None
+
+    def recall(self, key: str) -> None:
+        return None
+
+
+NO_MEMORY: Memory = _NoMemory()
+"""Knows nothing of earlier turns."""
+
+
+def recall(item: Reasoning, origin: str, memory: Memory, notes: Notes) -> Thought | None:
     """What a reasoning item of the history holds for the model `origin`."""
     if not item.encrypted_content:
         text = _open_text(item)
-        return Thought(text) if text else None
-    sealed = unseal(item.encrypted_content)
+        return Thought(text, is_open=True) if text else None
+    sealed = memory.unseal(item.encrypted_content)
     if sealed is None:
         notes.add("input: reasoning", "reasoning that was encrypted elsewhere cannot be read and was left out")
         return None
     if sealed.origin != origin:
-        notes.add("input: reasoning", f"reasoning of {sealed.origin} was left out, for it is not this model's own")
+        note_foreign(sealed.origin, notes)
         return None
-    return Thought(sealed.text, sealed.details) if sealed.text or sealed.details else None
+    return sealed.thought if sealed.text or sealed.details or sealed.calls else None
+
+
+def note_foreign(origin: str, notes: Notes) -> None:
+    notes.add("input: reasoning", f"reasoning of {origin} was left out, for it is not this model's own")
 
 
 def _open_text(item: Reasoning) -> str:
@@ -124,10 +176,14 @@ def _replay_start(turns: Sequence[Turn], profile: Profile) -> int:
 def _replayed(turn: AssistantTurn, profile: Profile) -> Thought | None:
     if profile.replay_scope == "tool_turns" and not turn.calls:
         return None
-    if turn.thought is not None and (turn.thought.text or profile.replay_field == "reasoning_details"):
+    if turn.thought is not None and _says_something(turn.thought, profile):
         return turn.thought
     stand_in = _STAND_INS.get(profile.replay_missing)
     return None if stand_in is None else Thought(stand_in)
+
+
+def _says_something(thought: Thought, profile: Profile) -> bool:
+    return bool(thought.text or (profile.replay_field == "reasoning_details" and thought.details))
 
 
 def with_thought(message: AssistantMessage, thought: Thought, profile: Profile) -> AssistantMessage:
@@ -174,14 +230,15 @@ _PARAM = "reasoning.effort"
 
 
 def thinking_params(
-    effort: str | None, profile: Profile, *, notes: Notes, budget: int | None = None
+    effort: str | None, profile: Profile, *, notes: Notes, limit: int | None = None
 ) -> tuple[JsonObject, bool | None]:
     """What the request's body says about reasoning, and whether the model will reason (None: its server knows).
 
     Args:
         effort: the client's `reasoning.effort`; None lets the provider decide.
-        budget: tokens for `$budget`, where a profile has a place for it.
+        limit: of the whole output in tokens, if the client set one.
     """
+    budget = _budget(effort, profile, limit)
     if effort is None:
         return _fill(profile.auto_fragment, None, budget), _by_default(profile)
     if effort == "none":
@@ -193,6 +250,19 @@ def thinking_params(
     if value == "none":
         return _fill(profile.off_fragment, None, budget), False
     return _fill(profile.on_fragment, value, budget), True
+
+
+def _budget(effort: str | None, profile: Profile, limit: int | None) -> int | None:
+    """Tokens for `$budget`.
+
+    Most providers count thinking as output, and an answer needs room too: where the output is limited, thinking gets
+    half of that, or the profile's smallest budget if that is more, and always less than the whole.
+    """
+    budget = profile.thinking_budgets.get(effort or "")
+    if budget is None or limit is None:
+        return budget
+    most = max(limit // 2, min(profile.thinking_budgets.values()))
+    return max(1, min(budget, most, limit - 1))
 
 
 def _by_default(profile: Profile) -> bool | None:
@@ -224,7 +294,10 @@ def _value(effort: str, profile: Profile, notes: Notes) -> str | None:
     """The provider's value for an effort, the nearest one if it has none for just this."""
     value = profile.effort_for(effort)
     accepted = [name for name in _EFFORTS[1:] if profile.effort_for(name)]
-    if value != "none" and (not accepted or "$effort" not in _leaves(profile.on_fragment)):
+    places = _leaves(profile.on_fragment)
+    if value != "none" and "$budget" in places and effort in profile.thinking_budgets and "$effort" not in places:
+        return None
+    if value != "none" and (not accepted or "$effort" not in places):
         notes.add(_PARAM, f"this model can be told to reason, not how much; '{effort}' turned it on")
         return None
     if value is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from addon.providers.profile import Profile
 from addon.translate.compaction import Summary, since_summary, summary_message
@@ -12,12 +12,12 @@ from addon.translate.errors import ApiError
 from addon.translate.hosted import DEFAULT_POLICY, HostedPolicy
 from addon.translate.messages import to_messages
 from addon.translate.notes import Notes
+from addon.translate.output_format import OutputFormat, Surroundings, output_format
 from addon.translate.parameters import fitted, has_effect, merged, refused, token_limit
-from addon.translate.reasoning import thinking_params
-from addon.translate.schemas import fit_schema
+from addon.translate.reasoning import NO_MEMORY, Memory, thinking_params
 from addon.translate.tools import Offer, ToolRegistry
 from addon.wire.chat import ChatRequest
-from addon.wire.json import Json, JsonObject, dumps
+from addon.wire.json import Json, JsonObject
 from addon.wire.responses import (
     AgentMessage,
     Compaction,
@@ -30,7 +30,6 @@ from addon.wire.responses import (
     Part,
     Reasoning,
     ResponsesRequest,
-    TextFormat,
     UnknownItem,
     UnknownPart,
     Wire,
@@ -95,6 +94,7 @@ def to_chat(
     notes: Notes,
     summaries: Summaries = _nothing,
     hosted: HostedPolicy = DEFAULT_POLICY,
+    memory: Memory = NO_MEMORY,
 ) -> ChatCall:
     """Convert a request for one provider.
 
@@ -107,6 +107,7 @@ def to_chat(
         summaries: reads the `encrypted_content` of a `compaction` item.
         notes: told what the provider gets differently.
         hosted: what becomes of tools that OpenAI hosts.
+        memory: finds the reasoning of earlier turns.
 
     Raises:
         ApiError: the request asks for what cannot be served without forgetting something that matters.
@@ -125,6 +126,7 @@ def to_chat(
         profile=profile,
         origin=origin,
         notes=notes,
+        memory=memory,
     )
     stream = _streams(request, plan, profile)
     body: ChatRequest = {"model": model} if profile.model_in_body else {}
@@ -271,7 +273,7 @@ def _plan(request: ResponsesRequest, tools: ToolRegistry, profile: Profile, note
     effort = request.reasoning.effort if request.reasoning else None
     offer = tools.offer(request.tool_choice, notes)
     clash = offer.forced and profile.forced_choice_with_thinking != "ok"
-    fragment, thinking = thinking_params(effort, profile, notes=notes)
+    fragment, thinking = thinking_params(effort, profile, notes=notes, limit=request.max_output_tokens)
     if clash and thinking and profile.forced_choice_with_thinking == "disable_thinking":
         fragment, thinking = thinking_params("none", profile, notes=notes)
         if not thinking:
@@ -294,79 +296,17 @@ def _parallel(request: ResponsesRequest, offer: Offer, profile: Profile, notes: 
 
 # --- the form of the output -------------------------------------------------------------------------------------------
 
-FormatLevel: TypeAlias = Literal["json_schema", "json_object", "prompt", "none"]
 
-
-@dataclass(frozen=True, slots=True)
-class _OutputFormat:
-    """`text.format` as parameters, as instructions, or as both."""
-
-    parameters: JsonObject
-    instructions: str | None = None
-
-
-_FREE = _OutputFormat({})
-_ONLY_JSON = "Answer with a single JSON object and nothing else: no Markdown fence, no words around it."
-
-
-def _output_format(request: ResponsesRequest, plan: _Plan, profile: Profile, notes: Notes) -> _OutputFormat:
+def _output_format(request: ResponsesRequest, plan: _Plan, profile: Profile, notes: Notes) -> OutputFormat:
+    """Only the instructions are searched for the word "JSON": they are the same in every turn, and so is then the start
+    of the conversation."""
+    surroundings = Surroundings(
+        tools=bool(plan.offer.declarations),
+        thinking=plan.thinking,
+        says_json="json" in (request.instructions or "").lower(),
+    )
     wanted = request.text.format if request.text else None
-    if wanted is None or wanted.type == "text":
-        return _FREE
-    if wanted.type not in ("json_object", "json_schema"):
-        notes.add("text.format", f"{wanted.type!r} is not known here; the answer is plain text")
-        return _FREE
-    level = _format_level(plan, profile, notes)
-    if level == "none":
-        notes.add("text.format", "this model can neither be held to a format nor told about it")
-        return _FREE
-    if wanted.type == "json_object" or not wanted.schema_:
-        return _any_json(level, request.instructions or "", profile, notes)
-    if level == "json_schema":
-        return _json_by_schema(wanted, wanted.schema_, profile, notes)
-    return _json_by_instructions(wanted, wanted.schema_, level, notes)
-
-
-def _format_level(plan: _Plan, profile: Profile, notes: Notes) -> FormatLevel:
-    if profile.response_format in ("prompt", "none"):
-        return profile.response_format
-    if "response_format" in refused(profile, thinking=plan.thinking):
-        return "prompt"
-    if plan.offer.declarations and not profile.response_format_with_tools:
-        notes.add("text.format", "only told in the instructions: this provider takes no response_format with tools")
-        return "prompt"
-    return profile.response_format
-
-
-def _any_json(level: FormatLevel, instructions: str, profile: Profile, notes: Notes) -> _OutputFormat:
-    """Providers want the word "JSON" in the prompt. Only the instructions are searched for it: they are the same in
-    every turn, and so is then the start of the conversation."""
-    if level == "prompt":
-        notes.add("text.format", "told in the instructions; this provider does not enforce it")
-        return _OutputFormat({}, _ONLY_JSON)
-    needed = profile.json_needs_word and "json" not in instructions.lower()
-    return _OutputFormat({"response_format": {"type": "json_object"}}, _ONLY_JSON if needed else None)
-
-
-def _json_by_schema(wanted: TextFormat, schema: JsonObject, profile: Profile, notes: Notes) -> _OutputFormat:
-    fitted_schema, losses = fit_schema(schema, profile.schema_flavor)
-    if losses:
-        notes.add("text.format", f"schema simplified for this provider ({', '.join(losses)})")
-    named: JsonObject = {"name": wanted.name or "response"}
-    if wanted.description:
-        named["description"] = wanted.description
-    named["schema"] = fitted_schema
-    if wanted.strict is not None:
-        named["strict"] = wanted.strict
-    return _OutputFormat({"response_format": {"type": "json_schema", "json_schema": named}})
-
-
-def _json_by_instructions(wanted: TextFormat, schema: JsonObject, level: FormatLevel, notes: Notes) -> _OutputFormat:
-    """A model reads any schema, so it is told as the client wrote it."""
-    notes.add("text.format", "the schema is told in the instructions; this provider does not enforce it")
-    about = f" ({wanted.description})" if wanted.description else ""
-    told = f"{_ONLY_JSON} It must be valid against this JSON Schema{about}:\n{dumps(schema)}"
-    return _OutputFormat({"response_format": {"type": "json_object"}} if level == "json_object" else {}, told)
+    return output_format(wanted, profile, notes, surroundings, name="text.format")
 
 
 def _joined(instructions: str | None, more: str | None) -> str | None:

@@ -13,15 +13,16 @@ from typing import Literal, Protocol
 
 from addon.providers.profile import FinishStatus, Profile
 from addon.translate.completion import read_completion
-from addon.translate.errors import ApiError, from_body, is_error
+from addon.translate.errors import ApiError, from_body, full_context, is_error
 from addon.translate.items import CallState
 from addon.translate.notes import Notes
 from addon.translate.output import CalledTool, ResponseBuilder
 from addon.translate.think import ThinkSplitter
+from addon.translate.usage import TokenCount
 from addon.wire.chat import CallPiece, Chunk, Piece, Reading, Source, Totals, read_chunk
-from addon.wire.json import Json, JsonError, JsonObject, clean, is_cut_off, loads
+from addon.wire.json import Json, JsonError, JsonObject, clean, dumps, is_cut_off, loads
 from addon.wire.responses import Event
-from addon.wire.sse import SSE, LineTooLong, SSEParser
+from addon.wire.sse import MAX_EVENT_CHARS, SSE, LineTooLong, SSEParser
 
 Outcome = Literal["completed", "max_output_tokens", "content_filter", "failed"]
 
@@ -37,6 +38,12 @@ FINISH: Mapping[str, Outcome] = {
     "insufficient_system_resource": "failed",
 }
 """What a finish_reason means; one that is not here is an end by the model itself."""
+
+_NO_ROOM = "model_context_window_exceeded"
+_TINY_LIMIT = 16
+"""Tokens. Who allows an answer of no more (a call that only tests the way) may get none."""
+_LARGE_PROMPT = 1000
+"""Tokens. A smaller conversation is too long for no model."""
 
 USUAL_ENDS = frozenset({"stop", "end", "end_turn", "eos", "stop_sequence", "tool_calls", "function_call"})
 
@@ -54,10 +61,31 @@ class _Call:
     id: str = ""
     name: str = ""
     pieces: list[str] = field(default_factory=list)
+    extra: JsonObject = field(default_factory=dict)
     state: CallState | None = None
+
+    told: int = 0
+    """How many of the pieces the builder has."""
+    begun: bool = False
+    """It has more than blanks of them."""
 
     def is_whole(self) -> bool:
         return not is_cut_off("".join(self.pieces))
+
+    def untold(self) -> str:
+        """The arguments that the builder does not have yet. A first `{}` waits: some servers send the true arguments
+        behind it."""
+        text = self.rest()
+        if not self.begun and text.lstrip().startswith("{}"):
+            text = text.lstrip().removeprefix("{}")
+            if not text.strip():
+                return ""
+        self.told = len(self.pieces)
+        self.begun = self.begun or bool(text.strip())
+        return text
+
+    def rest(self) -> str:
+        return "".join(self.pieces[self.told :])
 
 
 class _Calls:
@@ -69,6 +97,9 @@ class _Calls:
 
     def __bool__(self) -> bool:
         return bool(self._calls)
+
+    def __iter__(self) -> Iterator[_Call]:
+        return iter(self._calls)
 
     def unnamed(self) -> list[_Call]:
         return [call for call in self._calls if call.state is None]
@@ -104,10 +135,36 @@ def _is_another(call: _Call, piece: CallPiece) -> bool:
     return not piece.id and call.is_whole() and (piece.index is None or bool(piece.arguments.strip()))
 
 
+class _Details:
+    """`reasoning_details` of which each piece may repeat the text so far."""
+
+    def __init__(self, *, cumulative: bool) -> None:
+        self._cumulative = cumulative
+        self._told: dict[str, str] = {}
+
+    def new(self, details: Sequence[JsonObject]) -> Sequence[JsonObject]:
+        """The details with only what is new in their texts."""
+        return [self._new(detail) for detail in details] if self._cumulative else details
+
+    def _new(self, detail: JsonObject) -> JsonObject:
+        text, place = detail.get("text"), dumps([detail.get("type"), detail.get("index")])
+        if not isinstance(text, str):
+            return detail
+        told = self._told.get(place, "")
+        if text.startswith(told):
+            self._told[place] = text
+            return {**detail, "text": text[len(told) :]}
+        self._told[place] = told + text
+        return detail
+
+
 class StreamConverter:
     """One answer of one provider. Feed it the body as it comes; it drives the builder.
 
     `feed`, `end` and `fail` return the events that came of it; after the terminal event there are none.
+
+    Args:
+        prompt_estimate: about how many tokens the request has, for providers that do not tell. None: nobody knows.
     """
 
     def __init__(
@@ -120,6 +177,8 @@ class StreamConverter:
         notes: Notes,
         logprobs: bool = False,
         hide: Callable[[str], str] = str,
+        prompt_estimate: Callable[[], int] | None = None,
+        event_chars: int = MAX_EVENT_CHARS,
     ) -> None:
         self._builder = builder
         self._profile = profile
@@ -129,18 +188,19 @@ class StreamConverter:
         self._logprobs = logprobs
         self._hide = hide
         self._reading = reading_of(profile)
-        self._sse = SSEParser()
+        self._sse = SSEParser(max_event_chars=event_chars)
         self._mode: Literal["unknown", "stream", "whole"] = "unknown"
         self._body: list[bytes] = []
         self._think = ThinkSplitter(profile.think_tags)
         self._calls = _Calls()
         self._thought = ""
+        self._details = _Details(cumulative=profile.reasoning_cumulative)
         self._after_thinking = False
         self._finish = ""
         self._sources: dict[str, Source] = {}
         self._cited: dict[str, None] = {}
         self._spoke = False
-        self._usage: Totals | None = None
+        self._tokens = TokenCount(prompt_estimate, notes)
         self._said_done = False
 
     def feed(self, data: bytes) -> list[Event]:
@@ -161,7 +221,8 @@ class StreamConverter:
             return []
         if self._mode == "stream":
             self._read(self._sse.flush())
-            self._conclude()
+            if not self._builder.ended:
+                self._conclude()
         else:
             self._answer(b"".join(self._body))
         return self._builder.take()
@@ -196,6 +257,9 @@ class StreamConverter:
             self._fail(f"sent too much: {error}", "upstream_invalid")
 
     def _answer(self, body: bytes) -> None:
+        if not body.strip():
+            self._conclude()
+            return
         content = read_completion(body, provider=self._provider, profile=self._profile)
         if isinstance(content, ApiError):
             self._end_with(content)
@@ -227,7 +291,8 @@ class StreamConverter:
 
     def _apply(self, body: JsonObject) -> None:
         chunk = read_chunk(body, self._reading)
-        self._usage = chunk.usage or self._usage
+        if chunk.usage is not None:
+            self._tokens.told(chunk.usage)
         if chunk.error or (not chunk.has_choice and is_error(body)):
             self._take_in(chunk)
             self._broken(body if is_error(body) else {"error": chunk.error})
@@ -239,7 +304,7 @@ class StreamConverter:
         logprobs = [_logprob(entry) for entry in chunk.logprobs] if self._logprobs else []
         if chunk.reasoning_details:  # before the text, to which a whole answer has them beside
             self._flush_text()
-            self._builder.reasoning_details(chunk.reasoning_details)
+            self._builder.reasoning_details(self._details.new(chunk.reasoning_details))
         for piece in chunk.pieces:
             self._piece(piece, logprobs)
         if chunk.refusal:
@@ -268,6 +333,7 @@ class StreamConverter:
         if text:
             self._after_thinking = False
             self._spoke = True
+            self._tokens.text(text)
             self._builder.text(text, tuple(logprobs))
             logprobs.clear()
 
@@ -276,6 +342,7 @@ class StreamConverter:
             self._thought, text = text, text[len(self._thought) :]
         elif self._profile.reasoning_cumulative:
             self._thought += text
+        self._tokens.reasoning(text)
         self._builder.reasoning(text)
         self._after_thinking = True
 
@@ -287,11 +354,15 @@ class StreamConverter:
         self._flush_text()
         call = self._calls.of(piece)
         call.pieces.append(piece.arguments)
+        self._tokens.text(piece.arguments)
+        call.extra |= piece.extra
         if call.state is not None:
-            self._builder.arguments(call.state, piece.arguments)
+            if piece.extra:
+                self._builder.call_extra(call.state, piece.extra)
+            self._builder.arguments(call.state, call.untold())
         elif call.name:
-            call.state = self._builder.call(self._tools.called(call.name), call.id)
-            self._builder.arguments(call.state, "".join(call.pieces))
+            call.state = self._builder.call(self._tools.called(call.name), call.id, extra=call.extra)
+            self._builder.arguments(call.state, call.untold())
 
     # --- the end
 
@@ -303,23 +374,57 @@ class StreamConverter:
 
     def _end_with(self, error: ApiError) -> None:
         self._flush_text()
-        self._builder.fail(error.saying(self._hide(error.message)), self._usage)
+        self._builder.fail(error.saying(self._hide(error.message)), self._tokens.so_far)
 
     def _conclude(self) -> None:
         self._flush_text()
+        for call in self._calls:
+            if call.state is not None and not call.begun:
+                self._builder.arguments(call.state, call.rest())
         outcome = self._outcome()
         if self._calls.unnamed():
             self._notes.add("tool call", "the model named no tool; the call was dropped")
         match outcome:
+            case _ if (sign := self._sign_of_overflow(outcome)) is not None:
+                self._end_with(full_context(self._provider, sign))
             case "completed" if self._calls and not self._builder.has_output:
                 self._fail("called a tool without naming it", "upstream_invalid")
             case "completed":
                 self._tell_sources()
-                self._builder.complete(self._usage)
+                self._builder.complete(self._cost())
             case "failed":
                 self._fail(self._reason_of_failure(), "server_error")
             case reason:
-                self._builder.incomplete(reason, self._usage)
+                self._builder.incomplete(reason, self._cost())
+
+    def _sign_of_overflow(self, outcome: Outcome) -> str | None:
+        """What shows that the conversation was too long, where the provider does not say so. It has no room to answer,
+        or, if it is one of those that do so, it answers nothing at all."""
+        if self._builder.has_output or self._calls:
+            return None
+        if outcome == "max_output_tokens" and self._had_no_room():
+            return f"it ended its answer with {self._finish!r} before it had begun"
+        silent = not self._finish or outcome == "completed"
+        if silent and self._profile.empty_answer == "overflow" and self._tokens.prompt >= _LARGE_PROMPT:
+            return "it answered without saying anything"
+        return None
+
+    def _had_no_room(self) -> bool:
+        """False if the client itself left it none, or the limit went into thoughts that the provider does not show."""
+        if self._finish == _NO_ROOM:
+            return True
+        limit, usage = self._builder.response["max_output_tokens"], self._tokens.so_far
+        written = usage.completion if usage is not None and usage.completion is not None else 0
+        return (limit is None or limit > _TINY_LIMIT) and written <= _TINY_LIMIT
+
+    def _cost(self) -> Totals | None:
+        totals = self._tokens.totals()
+        if self._profile.cuts_silently and totals is not None and totals.prompt is not None:
+            sent = self._tokens.prompt
+            if sent >= _LARGE_PROMPT and 2 * totals.prompt < sent:
+                why = f"perhaps cut by this provider: it has read {totals.prompt} of about {sent} tokens"
+                self._notes.add("input", why)
+        return totals
 
     def _take_in_sources(self, chunk: Chunk) -> None:
         self._sources.update((source.url, source) for source in chunk.sources)
@@ -367,6 +472,7 @@ def reading_of(profile: Profile) -> Reading:
         reasoning_fields=profile.reasoning_fields,
         reasoning_details=profile.reasoning_details,
         content_parts_thinking=profile.content_parts_thinking,
+        call_extra=profile.call_extra,
         cached_paths=profile.cached_paths,
         reasoning_paths=profile.reasoning_paths,
         reasoning_in_completion=profile.reasoning_in_completion,

@@ -125,6 +125,8 @@ class CallPiece:
     id: str
     name: str
     arguments: str
+    extra: JsonObject = field(default_factory=dict)
+    """Opaque keys that the provider wants back with the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,8 @@ class Reading:
     """Keys of a delta that carry the model's thinking; the first that is not empty counts."""
     reasoning_details: bool = True
     content_parts_thinking: bool = True
+    call_extra: Sequence[str] = ("extra_content",)
+    """Opaque keys of a call that have to come back with it."""
     cached_paths: Sequence[str] = ("/prompt_tokens_details/cached_tokens",)
     """JSON pointers into `usage`, tried in order."""
     reasoning_paths: Sequence[str] = ("/completion_tokens_details/reasoning_tokens",)
@@ -206,7 +210,7 @@ def read_chunk(body: JsonObject, reading: Reading = DEFAULT_READING) -> Chunk:
         model=_string(body.get("model")),
         pieces=[*_reasoning(said, reading), *_content(said.get("content") or legacy_text, reading)],
         refusal=clean(_string(said.get("refusal"))),
-        calls=_calls(said),
+        calls=_calls(said, reading),
         reasoning_details=_objects(said.get("reasoning_details")) if reading.reasoning_details else (),
         annotations=_objects(said.get("annotations")),
         sources=_sources(body),
@@ -258,15 +262,15 @@ def _part(part: Json, reading: Reading) -> list[Piece]:
     return [Piece("text", clean(text))] if text else []
 
 
-def _calls(said: JsonObject) -> list[CallPiece]:
-    calls = [_call(call) for call in _objects(said.get("tool_calls"))]
+def _calls(said: JsonObject, reading: Reading) -> list[CallPiece]:
+    calls = [_call(call, reading) for call in _objects(said.get("tool_calls"))]
     legacy = _object(said.get("function_call"))
     if legacy and not calls:
         calls.append(CallPiece(0, "", _string(legacy.get("name")), _arguments(legacy.get("arguments"))))
     return calls
 
 
-def _call(call: JsonObject) -> CallPiece:
+def _call(call: JsonObject, reading: Reading) -> CallPiece:
     function = _object(call.get("function")) or _object(call.get("custom"))
     index = call.get("index")
     arguments = function.get("arguments")
@@ -277,6 +281,7 @@ def _call(call: JsonObject) -> CallPiece:
         id=_string(call.get("id")),
         name=_string(function.get("name")),
         arguments=_arguments(arguments),
+        extra={key: call[key] for key in reading.call_extra if call.get(key) is not None},
     )
 
 
@@ -315,18 +320,30 @@ def _usage(body: JsonObject, choice: JsonObject, reading: Reading) -> Totals | N
         _object(body.get("usage")) or _object(choice.get("usage")) or _object(_object(body.get("x_groq")).get("usage"))
     )
     if not usage:
-        return None
-    completion, total = _count(usage.get("completion_tokens")), _count(usage.get("total_tokens"))
+        return _timings(_object(body.get("timings")))
+    completion = _count(usage.get("completion_tokens", usage.get("output_tokens")))
     reasoning = _first_count(usage, reading.reasoning_paths)
     if completion is not None and not reading.reasoning_in_completion:
         completion += reasoning
     return Totals(
-        prompt=_count(usage.get("prompt_tokens")),
+        prompt=_count(usage.get("prompt_tokens", usage.get("input_tokens"))),
         completion=completion,
-        total=total,
+        total=_count(usage.get("total_tokens")),
         cached=_first_count(usage, reading.cached_paths),
         cache_write=_first_count(usage, _CACHE_WRITE),
         reasoning=reasoning,
+    )
+
+
+def _timings(timings: JsonObject) -> Totals | None:
+    """What llama.cpp measures, whether usage was asked for or not. `prompt_n` is what it had to read anew."""
+    if not timings:
+        return None
+    read, cached = _count(timings.get("prompt_n")), _count(timings.get("cache_n"))
+    return Totals(
+        prompt=None if read is None or cached is None else read + cached,
+        completion=_count(timings.get("predicted_n")),
+        cached=cached or 0,
     )
 
 
@@ -375,21 +392,24 @@ class Fragments:
 
     def add(self, pieces: Sequence[JsonObject]) -> None:
         for piece in pieces:
-            last = self.details[-1] if self.details else None
-            if last is not None and _continues(last, piece):
-                _merge(last, piece)
+            begun = next((detail for detail in reversed(self.details) if _continues(detail, piece)), None)
+            if begun is not None:
+                _merge(begun, piece)
             else:
                 self.details.append(dict(piece))
 
 
-def _continues(last: JsonObject, piece: JsonObject) -> bool:
-    return last.get("type") == piece.get("type") and last.get("index") == piece.get("index") and "index" in piece
+def _continues(detail: JsonObject, piece: JsonObject) -> bool:
+    """The same type at the same index is the same detail, unless two ids say that it is not."""
+    if "index" not in piece or detail.get("index") != piece["index"] or detail.get("type") != piece.get("type"):
+        return False
+    return detail.get("id") is None or piece.get("id") is None or detail["id"] == piece["id"]
 
 
-def _merge(last: JsonObject, piece: JsonObject) -> None:
+def _merge(detail: JsonObject, piece: JsonObject) -> None:
     for key, value in piece.items():
-        before = last.get(key)
+        before = detail.get(key)
         if key in ("text", "summary", "data") and isinstance(before, str) and isinstance(value, str):
-            last[key] = before + value
+            detail[key] = before + value
         elif value is not None:
-            last[key] = value
+            detail[key] = value

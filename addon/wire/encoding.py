@@ -42,18 +42,30 @@ class Decoder:
         self._stages = [_stage(name) for name in reversed(names) if name != "identity"]
         self._limit = limit
         self._made = 0
+        self._exceeded = False
 
     def feed(self, data: bytes) -> bytes:
         """The plain bytes that `data` brings; b"" while more input is needed."""
+        plain = self.beginning(data)
+        if self._exceeded:
+            raise TooLarge(f"more than {self._limit} bytes when decoded")
+        return plain
+
+    def beginning(self, data: bytes) -> bytes:
+        """As `feed`, but what lies beyond the limit is left away, and made no further than to notice it."""
+        if self._exceeded:
+            return b""
         portions: Iterator[bytes] = iter((data,))
         for stage in self._stages:
             portions = _through(stage, portions)
         out = []
         for portion in portions:
+            room = len(portion) if self._limit is None else self._limit - self._made
+            out.append(portion[:room])
             self._made += len(portion)
-            if self._limit is not None and self._made > self._limit:
-                raise TooLarge(f"more than {self._limit} bytes when decoded")
-            out.append(portion)
+            if len(portion) > room:
+                self._exceeded = True
+                break
         return b"".join(out)
 
     def finish(self) -> None:

@@ -13,6 +13,9 @@ from pydantic_core import from_json, to_json
 Json: TypeAlias = JsonValue
 JsonObject: TypeAlias = dict[str, JsonValue]
 
+MAX_DEPTH = 200
+"""How deep what is read may be nested: the limit of the parser, and what can be walked without fear for the stack."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a UTF-16 pair. JSON's grammar admits it as an escape; UTF-8 cannot carry it."""
 
@@ -31,11 +34,13 @@ def loads(data: bytes | str) -> Json:
     null; control characters may stand in strings as they are.
 
     Raises:
-        JsonError: with the parser's position.
+        JsonError: with the parser's position; also for what is nested deeper than MAX_DEPTH.
     """
     try:
         return cast(Json, from_json(data, allow_inf_nan=False))
     except ValueError as strict_error:
+        if depth(data) > MAX_DEPTH:
+            raise JsonError(f"it is nested deeper than {MAX_DEPTH} levels") from None
         try:
             return _without_surrogates(json.loads(data, strict=False, parse_constant=lambda _: None))
         except (ValueError, RecursionError):
@@ -63,6 +68,19 @@ def clean(text: str) -> str:
     if text.isascii():
         return text.replace("\0", "�") if "\0" in text else text
     return _SURROGATE.sub("�", text).replace("\0", "�")
+
+
+def depth(document: bytes | str) -> int:
+    """How deep objects and arrays are nested in a JSON document, or in the beginning of one."""
+    text = document.decode("utf-8", "replace") if isinstance(document, bytes) else document
+    deepest = level = 0
+    for token in _TOKEN.finditer(text):
+        if token["opens"]:
+            level += 1
+            deepest = max(deepest, level)
+        elif token[0] in ("]", "}"):
+            level -= 1
+    return deepest
 
 
 def is_cut_off(text: str) -> bool:

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 
+MAX_EVENT_CHARS = 16 * 1024 * 1024
+
+
 class LineTooLong(ValueError):
     """A single line, or the data of a single event, is larger than the limit."""
 
@@ -29,7 +32,7 @@ class SSEParser:
     unknown fields, bytes that are not UTF-8 (U+FFFD). `flush` gives what a sender left without its blank line.
     """
 
-    def __init__(self, *, max_event_chars: int = 16 * 1024 * 1024) -> None:
+    def __init__(self, *, max_event_chars: int = MAX_EVENT_CHARS) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode
         self._max = max_event_chars
         self._rest: list[str] = []
@@ -84,8 +87,8 @@ class SSEParser:
         elif name in ("data", "error"):
             if name == "error":  # not in the standard: some servers write `error: {...}` in the place of data
                 self._event = "error"
+            self._data_chars += len(value) + bool(self._data)  # lines are joined by a line break
             self._data.append(value)
-            self._data_chars += len(value)
             self._check(self._data_chars)
         return None
 

@@ -3,7 +3,20 @@
 import re
 from pathlib import Path
 
-from addon.config.model import Clients, Compaction, Config, Limits, ModelRoute, ModelTarget, Provider, Section, Vision
+from addon.config.model import (
+    Clients,
+    Compaction,
+    Config,
+    Failover,
+    Keepalive,
+    Limits,
+    ModelRoute,
+    ModelTarget,
+    Provider,
+    Section,
+    StoreLimits,
+    Vision,
+)
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -15,7 +28,10 @@ SECTIONS: dict[str, type[Section]] = {
     "clients.": Clients,
     "compaction.": Compaction,
     "vision.": Vision,
+    "failover.": Failover,
+    "keepalive.": Keepalive,
     "limits.": Limits,
+    "store_limits.": StoreLimits,
 }
 
 
@@ -37,7 +53,7 @@ def test_every_key_has_its_row_and_every_row_its_key():
 def test_every_row_tells_meaning_and_default():
     for key, (meaning, default, _example) in reference_rows().items():
         assert meaning, key
-        assert default or key in ("compaction", "vision", "limits"), key
+        assert default or key in ("compaction", "vision", "failover", "keepalive", "limits", "store_limits"), key
 
 
 def test_every_key_is_described_in_the_code():

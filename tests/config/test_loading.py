@@ -30,6 +30,10 @@ def routes(config: Config) -> dict[str, list[str]]:
     return {name: [target.target for target in route.targets] for name, route in config.models.items()}
 
 
+def keys_of(config: Config, name: str) -> list[str]:
+    return [key.get_secret_value() for key in config.providers[name].keys]
+
+
 def key_of(config: Config, name: str) -> str | None:
     key = config.providers[name].api_key
     return key.get_secret_value() if key is not None else None
@@ -52,6 +56,9 @@ def test_defaults():
     assert not config.intercepts("openai.com")
     assert config.allows_remote(Remote("https", "anywhere.example", 443))
     assert config.clients.accepts(None)
+    assert (config.failover.attempts, config.failover.seconds) == (3, 60)
+    keepalive = config.keepalive
+    assert (keepalive.early_headers_after_s, keepalive.every_s, keepalive.json_after_s) == (15, 15, 240)
 
 
 def test_every_key_of_the_file(tmp_path: Path):
@@ -70,15 +77,19 @@ def test_every_key_of_the_file(tmp_path: Path):
             overrides: {max_tokens_field: max_completion_tokens}
           mistral:
             api_key_file: mistral.key
+          moonshot:
+            api_keys: ["${LLM_KEY}", second]
         models:
           a: {targets: [{target: deepseek/x, weight: 3}, mistral/y], balance: weighted}
-        allowed_remotes: ["*.Example.com", api.mistral.ai]
+        allowed_remotes: ["*.Example.com", api.mistral.ai, api.moonshot.ai]
         clients: {keys: [one, two]}
         hosts: [api.openai.com]
         base_paths: [/v1/, /]
         unmatched: forward
         traces: forward
         hosted_tools: {web_search: native, "*": error}
+        failover: {attempts: 5, seconds: 2.5}
+        keepalive: {early_headers_after_s: 1, every_s: 20, json_after_s: 299.5}
         limits: {body_bytes: 10}
         """,
         LLM_KEY="from-env",
@@ -94,7 +105,7 @@ def test_every_key_of_the_file(tmp_path: Path):
         ("mistral/y", 1),
     ]
     assert config.models["a"].balance == "weighted"
-    assert config.allowed_remotes == ("*.example.com", "api.mistral.ai")
+    assert config.allowed_remotes == ("*.example.com", "api.mistral.ai", "api.moonshot.ai")
     assert config.hosted_tools == {"web_search": "native", "*": "error"}
     assert [config.clients.accepts(key) for key in ("one", "two", "three", "", None)] == [
         True,
@@ -105,7 +116,10 @@ def test_every_key_of_the_file(tmp_path: Path):
     ]
     assert (config.hosts, config.base_paths) == (("api.openai.com",), ("/v1", ""))
     assert (config.unmatched, config.traces, config.limits.body_bytes) == ("forward", "forward", 10)
-    assert set(config.secrets()) == {"from-env", "from-file", "one", "two"}
+    assert keys_of(config, "moonshot") == ["from-env", "second"]
+    assert (config.failover.attempts, config.failover.seconds) == (5, 2.5)
+    assert config.keepalive.model_dump() == {"early_headers_after_s": 1, "every_s": 20, "json_after_s": 299.5}
+    assert set(config.secrets()) == {"from-env", "from-file", "second", "one", "two"}
     assert config.findings.key_files == (tmp_path / "mistral.key",)
 
 
@@ -306,6 +320,15 @@ def test_a_built_in_provider_needs_no_entry(tmp_path: Path):
     ("text", "message"),
     [
         (
+            "providers: {deepseek: {api_keys: [k, none]}}\n",
+            "providers.deepseek.api_keys: none is no key among others. Remove it; api_key: none is for a provider "
+            "without keys.",
+        ),
+        (
+            "providers: {deepseek: {api_keys: [k, clé]}}\n",
+            "providers.deepseek.api_keys: holds characters that no header can carry.",
+        ),
+        (
             "providers: {my-llm: {base_url: 'http://127.0.0.1/v1'}}\nmodels: {a: my-lm/a}\n",
             "models.a: there is no provider my-lm. Did you mean my-llm?",
         ),
@@ -358,8 +381,8 @@ def test_mistakes_in_profiles_name_their_place(tmp_path: Path):
     assert error_of(tmp_path, "providers: {x: {profile: dashscop}}\n").startswith(
         "providers.x.profile: unknown profile 'dashscop' (did you mean 'dashscope'?)"
     )
-    assert error_of(tmp_path, "providers: {deepseek: {overrides: {nams: keep}}}\n").startswith(
-        "providers.deepseek.overrides: unknown field 'nams' (did you mean 'names'?)"
+    assert error_of(tmp_path, "providers: {deepseek: {overrides: {tols: true}}}\n").startswith(
+        "providers.deepseek.overrides: unknown field 'tols' (did you mean 'tools'?)"
     )
 
 
@@ -372,6 +395,8 @@ def test_mistakes_in_profiles_name_their_place(tmp_path: Path):
         ("deepseek: {api_key: '${MY_KEY}'}", {"deepseek": ("MY_KEY",)}),
         ("deepseek: {api_key: '${EMPTY}'}", {"deepseek": ("EMPTY",)}),
         ("deepseek: {}", {"deepseek": ("DEEPSEEK_API_KEY",)}),
+        ("deepseek: {api_keys: ['${MY_KEY}', '${EMPTY}']}", {"deepseek": ("MY_KEY", "EMPTY")}),
+        ("deepseek: {overrides: {auth: none}, api_keys: ['${MY_KEY}', k]}", {}),
         ("deepseek: {api_key: none}", {}),
         ("deepseek: {api_key: '${MY_KEY:-none}'}", {}),
         ("deepseek: {overrides: {auth: none}, api_key: '${MY_KEY}'}", {}),
@@ -386,6 +411,25 @@ def test_when_a_key_is_missing(tmp_path: Path, provider: str, missing: dict[str,
     assert len(config.warnings) == len(missing)
 
 
+def test_a_key_that_is_missing_among_several_is_left_out_and_told(tmp_path: Path):
+    config = load(tmp_path, "providers: {deepseek: {api_keys: ['${ONE}', '${TWO}', '${THREE}']}}\n", TWO=" k2\n")
+    assert keys_of(config, "deepseek") == ["k2"]
+    assert not config.findings.missing_keys
+    assert config.warnings == (
+        "providers.deepseek.api_keys: none of the environment variables ONE, THREE is set; the other keys serve.",
+    )
+
+
+def test_a_key_that_is_there_twice_counts_once(tmp_path: Path):
+    config = load(tmp_path, "providers: {deepseek: {api_keys: ['${ONE}', b, '${TWO}']}}\n", ONE="a", TWO="a")
+    assert keys_of(config, "deepseek") == ["a", "b"]
+
+
+def test_a_list_of_keys_stands_above_the_variable_of_the_profile(tmp_path: Path):
+    config = load(tmp_path, "providers: {deepseek: {api_keys: [a, b]}}\n", DEEPSEEK_API_KEY="c")
+    assert keys_of(config, "deepseek") == ["a", "b"]
+
+
 def test_a_missing_key_is_told_at_start(tmp_path: Path):
     config = load(tmp_path, "providers: {deepseek: {}}\n")
     assert config.warnings == (
@@ -396,14 +440,15 @@ def test_a_missing_key_is_told_at_start(tmp_path: Path):
 @pytest.mark.parametrize(
     ("url", "key", "warned"),
     [
-        ("http://llm.example.com/v1", "k", True),
-        ("http://llm.example.com/v1", "none", False),
-        ("https://llm.example.com/v1", "k", False),
-        ("http://127.0.0.1:8000/v1", "k", False),
+        ("http://llm.example.com/v1", "api_key: k", True),
+        ("http://llm.example.com/v1", "api_keys: [k, l]", True),
+        ("http://llm.example.com/v1", "api_key: none", False),
+        ("https://llm.example.com/v1", "api_key: k", False),
+        ("http://127.0.0.1:8000/v1", "api_key: k", False),
     ],
 )
 def test_a_key_in_the_clear_is_told(tmp_path: Path, url: str, key: str, warned: bool):
-    config = load(tmp_path, f"providers: {{llm: {{base_url: '{url}', api_key: {key}}}}}\n")
+    config = load(tmp_path, f"providers: {{llm: {{base_url: '{url}', {key}}}}}\n")
     told = "providers.llm.base_url: the key travels unencrypted to llm.example.com. Use https if it is offered."
     assert config.warnings == ((told,) if warned else ())
 

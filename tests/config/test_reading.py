@@ -53,6 +53,56 @@ def error_of(tmp_path: Path, text: str, **env: str) -> str:
             "providers.deepseek.api_kee: unknown key. Did you mean api_key?",
             id="misspelt in a provider",
         ),
+        pytest.param(
+            "providers: {deepseek: {api_key: a, api_keys: [b]}}\n",
+            "providers.deepseek: has both api_key and api_keys; remove one of them.",
+            id="a key and several",
+        ),
+        pytest.param(
+            "providers: {deepseek: {api_keys: [a], api_key_file: b}}\n",
+            "providers.deepseek: has both api_keys and api_key_file; remove one of them.",
+            id="several keys and a file",
+        ),
+        pytest.param(
+            "providers: {deepseek: {api_keys: a}}\n", "providers.deepseek.api_keys: must be a list.", id="one key"
+        ),
+        pytest.param(
+            "providers: {deepseek: {api_keys: []}}\n",
+            "providers.deepseek.api_keys: is an empty list. Add an entry, or remove the key.",
+            id="an empty list of keys",
+        ),
+        pytest.param(
+            "providers: {deepseek: {api_keys: [a, ' ']}}\n",
+            "providers.deepseek.api_keys.1: is empty; give a key or remove the entry.",
+            id="an empty key among several",
+        ),
+        pytest.param(
+            "providers: {deepseek: {api_keys: [12345678]}}\n",
+            "providers.deepseek.api_keys.0: must be text. Put the value in quotes.",
+            id="a number as key",
+        ),
+        pytest.param(
+            "failover: {attemps: 1}\n", "failover.attemps: unknown key. Did you mean attempts?", id="misspelt attempts"
+        ),
+        pytest.param(
+            "failover: {attempts: 0}\n",
+            "failover.attempts: must be greater than or equal to 1.",
+            id="no attempt at all",
+        ),
+        pytest.param("failover: {seconds: 0}\n", "failover.seconds: must be greater than 0.", id="no time at all"),
+        pytest.param(
+            "keepalive: {every: 1}\n", "keepalive.every: unknown key. Did you mean every_s?", id="misspelt every_s"
+        ),
+        *(
+            pytest.param(
+                f"keepalive: {{{key}: 300}}\n",
+                f"keepalive.{key}: must be less than 300: Codex and clients on Node give up after 300 s of silence.",
+                id=f"{key} beyond patience",
+            )
+            for key in ("early_headers_after_s", "every_s", "json_after_s")
+        ),
+        pytest.param("keepalive: {every_s: .nan}\n", "keepalive.every_s: must be greater than 0.", id="no number"),
+        pytest.param("vision: {modle: x}\n", "vision.modle: unknown key. Did you mean model?", id="misspelt in vision"),
         pytest.param("clients: {key: [x]}\n", "clients.key: unknown key. Did you mean keys?", id="misspelt in clients"),
         pytest.param(
             "limits: {body_byte: 1}\n",
@@ -215,6 +265,10 @@ SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1
     [
         "providers: {{deepseek: {{api_key: {0}, oops: 1}}}}\n",
         "providers: {{deepseek: {{api_key: [{0}]}}}}\n",
+        "providers: {{deepseek: {{api_keys: {0}}}}}\n",
+        "providers: {{deepseek: {{api_keys: [{0}, ''], oops: 1}}}}\n",
+        "providers: {{deepseek: {{api_keys: [{0}, none]}}}}\n",
+        "providers: {{deepseek: {{api_keys: [[{0}]]}}}}\n",
         "providers: {{deepseek: {{api_key: {0}, api_key_file: x}}}}\n",
         "providers: {{deepseek: {{api_key: *{0}}}}}\n",
         "providers: {{deepseek: {{api_key: !{0} x}}}}\n",

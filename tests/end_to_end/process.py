@@ -124,6 +124,14 @@ class Bridge:
         draft.write_text(config, "utf-8")
         draft.replace(self.folder / "bridge.yaml")
 
+    def open_files(self) -> list[str]:
+        """What it has open, as Linux tells."""
+        descriptors = Path(f"/proc/{self.process.pid}/fd").iterdir()
+        return [str(each.readlink()) for each in descriptors if each.is_symlink()]
+
+    def open_sockets(self) -> int:
+        return sum(name.startswith("socket:") for name in self.open_files())
+
     def logged(self, words: str) -> None:
         """Wait until the log says so."""
         eventually(lambda: words in self.log, f"the log says {words!r}")

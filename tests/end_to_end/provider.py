@@ -9,7 +9,9 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import os
 import socket
+import struct
 import sys
 import threading
 from collections import deque
@@ -56,7 +58,10 @@ class Reply:
         self.received = received
 
     def start(self, status: int = 200, content_type: str = "text/event-stream", **headers: str) -> None:
-        """The status and headers of an answer that is sent in portions. `retry_after="3"` is a header Retry-After."""
+        """The status and headers of an answer that is sent in portions.
+
+        `retry_after="3"` is a header Retry-After; without a value a header is left out.
+        """
         self._head(status, {"content-type": content_type, "transfer-encoding": "chunked", **headers})
         self._chunked = True
 
@@ -82,6 +87,13 @@ class Reply:
         self._handler.close_connection = True
         self._handler.connection.shutdown(socket.SHUT_RDWR)
 
+    def reset(self) -> None:
+        """Drop the connection as a machine does that has crashed: nothing that was sent is certain to arrive."""
+        self._handler.close_connection = True
+        connection = self._handler.connection
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(connection.detach())
+
     def closed_by_peer(self) -> bool:
         """Wait until the other side closes the connection; False if it does not."""
         self._handler.connection.settimeout(PATIENCE_S)
@@ -96,7 +108,8 @@ class Reply:
     def _head(self, status: int, headers: Mapping[str, str]) -> None:
         self._handler.send_response_only(status)
         for name, value in headers.items():
-            self._handler.send_header(name.replace("_", "-"), value)
+            if value:
+                self._handler.send_header(name.replace("_", "-"), value)
         self._handler.end_headers()
 
     def _write(self, data: bytes) -> None:
@@ -313,11 +326,12 @@ class Provider(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 256
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        super().__init__((host, 0), _Handler)
         self._scripts: dict[str, deque[Behaviour]] = {}
         self._lock = threading.Lock()
         self._received: list[Received] = []
+        self._open: set[int] = set()
         self.connection_numbers = itertools.count(1)
 
     @property
@@ -334,6 +348,20 @@ class Provider(ThreadingHTTPServer):
         """The requests that have come, for one model or for all."""
         with self._lock:
             return [each for each in self._received if model is None or each.model == model]
+
+    @property
+    def open_connections(self) -> int:
+        """How many stand at this moment."""
+        with self._lock:
+            return len(self._open)
+
+    def opened(self, connection: int) -> None:
+        with self._lock:
+            self._open.add(connection)
+
+    def closed(self, connection: int) -> None:
+        with self._lock:
+            self._open.discard(connection)
 
     def call(self, model: str) -> Received:
         """The one request that has come for this model."""
@@ -364,6 +392,11 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.number = next(self.server.connection_numbers)
+        self.server.opened(self.number)
+
+    def finish(self) -> None:
+        self.server.closed(self.number)
+        super().finish()
 
     def do_POST(self) -> None:
         received = Received(
@@ -380,9 +413,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[Provider]:
+def serving(provider: Provider | None = None) -> Iterator[Provider]:
     """A provider while the block runs."""
-    with Provider() as provider:
+    with provider or Provider() as provider:
         thread = threading.Thread(target=provider.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:

@@ -37,6 +37,8 @@ class Http2:
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
         self._h2.initiate_connection()
         self._events: deque[h2.events.Event] = deque()
+        self.headers: dict[str, str] = {}
+        """Those of the last answer."""
 
     def request(self, method: str, path: str, body: bytes = b"", **pseudo: str) -> tuple[int, bytes]:
         """One request; the status and the body of its answer."""
@@ -83,7 +85,8 @@ class Http2:
         while True:
             match event := self._next_event():
                 case h2.events.ResponseReceived(stream_id=at) if at == stream:
-                    status = int(dict(event.headers or ())[":status"])
+                    self.headers = {str(name): str(value) for name, value in event.headers or ()}
+                    status = int(self.headers[":status"])
                 case h2.events.DataReceived(stream_id=at) if at == stream:
                     body += event.data or b""
                     self._h2.acknowledge_received_data(event.flow_controlled_length, stream)

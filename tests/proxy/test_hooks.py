@@ -15,6 +15,7 @@ from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer
 from mitmproxy.test import taddons
 
+from addon.exchange import ClientCall, Exchange
 from addon.proxy.flows import Guard
 from addon.proxy.hooks import Bridge
 from addon.proxy.layer import BridgeLayer
@@ -134,3 +135,18 @@ def test_clients_are_offered_http_1_where_they_take_it(
     context.client.alpn_offers = offers
     bridge.tls_clienthello(tls.ClientHelloData(context, cast(tls.ClientHello, None)))
     assert context.client.alpn == chosen
+
+
+def test_the_log_tells_what_rests_and_no_key(
+    config: Path, mitmproxy: taddons.context, caplog: pytest.LogCaptureFixture
+) -> None:
+    config.write_text("providers: {acme: {base_url: 'http://127.0.0.1:9/v1', api_key: acme-secret-key}}\n")
+    service = configured(mitmproxy)._service
+    assert service is not None
+    body = b'{"model": "acme-secret-key\\n2 rests for ever", "input": "Hi"}'
+    exchange = service.plan(ClientCall("POST", "/v1/responses", {}, body))
+    assert isinstance(exchange, Exchange)
+    exchange.begin()
+    exchange.upstream_head(500, {})
+    exchange.upstream_end()
+    assert "acme/[hidden]?2 rests for ever rests for 5 s (500 server_error)" in caplog.messages

@@ -28,9 +28,10 @@ def counting_ids() -> Callable[[str], str]:
     return lambda prefix: f"{prefix}_{next(counter)}"
 
 
-def plain_seal(text: str, details: Sequence[JsonObject], /) -> str | None:
+def plain_seal(text: str, details: Sequence[JsonObject], calls: Mapping[str, JsonObject], /) -> str | None:
     """What would be encrypted, legible."""
-    return "sealed:" + dumps([text, list(details)]) if text or details else None
+    inside = [text, list(details), dict(calls)] if calls else [text, list(details)]
+    return "sealed:" + dumps(inside) if text or details or calls else None
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ def answer_to(
     tools: Mapping[str, CalledTool] | None = None,
     logprobs: bool = False,
     broken_by: ApiError | None = None,
+    estimate: int | None = None,
 ) -> Answer:
     """Feed a provider's body to a converter, end it (or break it off), and judge what comes out."""
     notes = Notes()
@@ -139,6 +141,7 @@ def answer_to(
         provider="acme",
         notes=notes,
         logprobs=logprobs,
+        prompt_estimate=None if estimate is None else lambda: estimate,
     )
     events = [event for portion in portions for event in converter.feed(portion)]
     events += converter.fail(broken_by) if broken_by is not None else converter.end()

@@ -10,10 +10,14 @@ from pydantic import TypeAdapter
 
 from addon.providers.platforms import profile_for
 from addon.providers.profile import Profile, ToolIdRule
+from addon.translate.memory import SignedMemory
 from addon.translate.reasoning import Sealed, seal
 from addon.wire.responses import Item
 
 ORIGIN = "here/model-1"
+KEY = bytes(range(32))
+MEMORY = SignedMemory(key=lambda: KEY, find=lambda _: None)
+"""Reads what clients have kept, and knows nothing else."""
 IMAGE = "data:image/png;base64,iVBORw0KGgo="
 
 _ITEMS: TypeAdapter[list[Item]] = TypeAdapter(list[Item])
@@ -103,8 +107,8 @@ reasonings = st.sampled_from(
         {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "in short"}]},
         {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "at length"}]},
         {"type": "reasoning", "summary": [], "encrypted_content": "gAAAAfromelsewhere"},
-        {"type": "reasoning", "summary": [], "encrypted_content": seal(Sealed("mine", ({"type": "x"},), ORIGIN))},
-        {"type": "reasoning", "summary": [], "encrypted_content": seal(Sealed("not mine", (), "there/model-2"))},
+        {"type": "reasoning", "summary": [], "encrypted_content": seal(Sealed("mine", ({"type": "x"},), ORIGIN), KEY)},
+        {"type": "reasoning", "summary": [], "encrypted_content": seal(Sealed("not mine", (), "there/model-2"), KEY)},
     ]
 )
 calls = st.one_of(

@@ -186,6 +186,7 @@ OVERFLOWS = {
         400,
         {"code": "x", "error": "This model's maximum prompt length is 131072 but the request contains 140000 tokens."},
     ),
+    "ark": (400, said("Total tokens of image and text exceed max message tokens", code="InvalidParameter", param="")),
     "cerebras": (413, b""),
     "vllm": (
         400,
@@ -215,6 +216,21 @@ OVERFLOWS = {
         400,
         said("litellm.ContextWindowExceededError: it exceeds the model's maximum context length", code="400"),
     ),
+    "zhipu-chinese": (400, said("Prompt 超长", code="1261")),
+    "siliconflow-2": (400, {"code": 20015, "message": "length of prompt_tokens (9) must be less than max_seq_len (8)"}),
+    "vllm-2": (
+        400,
+        said("The decoder prompt (length 9) is longer than the maximum model length of 8", type="BadRequestError"),
+    ),
+    "nvidia": (422, {"detail": "This model's maximum context length is 4096 tokens. However, you requested 5000"}),
+    "cloudflare": (
+        400,
+        {
+            "success": False,
+            "errors": [{"code": 5021, "message": "The input tokens (8251) exceeded this model context window limit"}],
+        },
+    ),
+    "minimax-error": (400, said("invalid params, context window exceeds limit (2013)", type="bad_request_error")),
     "github": (
         413,
         said("Request body too large for gpt-4o model. Max size: 8000 tokens.", code="tokens_limit_reached"),
@@ -244,6 +260,20 @@ def test_a_full_context(status: int, body: object) -> None:
 )
 def test_what_only_looks_like_a_full_context(status: int, message: str, code: str) -> None:
     assert answered(status, said(message)).code == code
+
+
+@pytest.mark.parametrize(
+    ("profile", "status", "code"),
+    [
+        ({}, 413, "context_length_exceeded"),
+        ({}, 400, "invalid_value"),
+        ({"empty_error_is_overflow": True}, 400, "context_length_exceeded"),
+        ({"empty_error_is_overflow": True}, 500, "server_error"),
+    ],
+)
+def test_an_error_without_a_body(profile: dict[str, object], status: int, code: str) -> None:
+    """E6: Cerebras has no words for a full context."""
+    assert answered(status, b"", **profile).code == code
 
 
 def test_a_profile_knows_more_ways_to_say_it() -> None:

@@ -14,7 +14,7 @@ from addon.translate.messages import to_messages
 from addon.translate.notes import Notes
 from addon.translate.reasoning import Sealed, seal
 from addon.wire.responses import read_request
-from tests.translate.histories import IMAGE, ORIGIN, PROFILES, PlainNames, items_of
+from tests.translate.histories import IMAGE, KEY, MEMORY, ORIGIN, PROFILES, PlainNames, items_of
 from tests.translate.valid_history import assert_valid_history
 
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "captures"
@@ -43,7 +43,7 @@ def output(call_id: str, content: object = "ok") -> Value:
 
 
 def thought(text: str = "hm", origin: str = ORIGIN, details: tuple[Value, ...] = ()) -> Value:
-    return {"type": "reasoning", "summary": [], "encrypted_content": seal(Sealed(text, details, origin))}
+    return {"type": "reasoning", "summary": [], "encrypted_content": seal(Sealed(text, details, origin), KEY)}
 
 
 def calls(*pairs: tuple[str, str] | str, content: object = None, name: str = "run", **more: object) -> Value:
@@ -95,6 +95,7 @@ def run(case: Case) -> tuple[list[Value], list[str]]:
         profile=Profile(**case.profile),
         origin=ORIGIN,
         notes=notes,
+        memory=MEMORY,
     )
     assert_valid_history(messages, Profile(**case.profile))
     return [dict(message) for message in messages], [note.what for note in notes]

@@ -14,7 +14,16 @@ from addon.translate.notes import Notes
 from addon.wire.chat import ChatMessage
 from addon.wire.json import dumps
 from addon.wire.responses import Item
-from tests.translate.histories import ORIGIN, PROFILES, PlainNames, any_items, conversations, disturbed, items_of
+from tests.translate.histories import (
+    MEMORY,
+    ORIGIN,
+    PROFILES,
+    PlainNames,
+    any_items,
+    conversations,
+    disturbed,
+    items_of,
+)
 from tests.translate.valid_history import assert_valid_history
 
 every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
@@ -22,7 +31,13 @@ every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFIL
 
 def convert(items: list[Item], profile: Profile, instructions: str | None = None) -> list[ChatMessage]:
     return to_messages(
-        items, instructions=instructions, names=PlainNames(), profile=profile, origin=ORIGIN, notes=Notes()
+        items,
+        instructions=instructions,
+        names=PlainNames(),
+        profile=profile,
+        origin=ORIGIN,
+        notes=Notes(),
+        memory=MEMORY,
     )
 
 

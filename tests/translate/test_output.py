@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from addon.translate.errors import ApiError
+from addon.translate.history import Thought
 from addon.translate.output import CalledTool, ResponseBuilder, to_usage
 from addon.wire.chat import Totals
 from tests.translate.answers import NOW, builder, judged, payloads, request, shortened
@@ -295,6 +298,82 @@ def test_details_alone_are_an_item_only_if_they_are_sealed() -> None:
     assert (sealed["content"], sealed["encrypted_content"]) == ([], 'sealed:["",[{"data":"x"}]]')
 
 
+SEALED = {"include": ["reasoning.encrypted_content"]}
+SIGNATURE = {"extra_content": {"signature": "s"}}
+
+
+def signed_call(call_id: str, *, late: bool = False) -> Verbs:
+    def verbs(response: ResponseBuilder) -> None:
+        state = response.call(FUNCTION, call_id, extra=None if late else SIGNATURE)
+        response.arguments(state, "{}")
+        if late:
+            response.call_extra(state, SIGNATURE)
+        response.call_extra(state, SIGNATURE)
+
+    return verbs
+
+
+@pytest.mark.parametrize(
+    ("verbs", "asked", "output"),
+    [
+        pytest.param([signed_call("a")], SEALED, ["", "a"], id="before its call"),
+        pytest.param([think, signed_call("a")], SEALED, ["Hm", "a"], id="with reasoning that goes on"),
+        pytest.param([think, say, signed_call("a")], SEALED, ["Hm", "Hello", "", "a"], id="behind the text"),
+        pytest.param([signed_call("a"), signed_call("b")], SEALED, ["", "a", "", "b"], id="each"),
+        pytest.param([signed_call("a", late=True), say], SEALED, ["a", "Hello", ""], id="late"),
+        pytest.param([think, signed_call("a")], {}, ["Hm", "a"], id="not asked for"),
+        pytest.param([signed_call("a", late=True)], {}, ["a"], id="late, not asked for"),
+    ],
+)
+def test_reasoning_carries_what_belongs_to_a_call(verbs: list[Verbs], asked: dict[str, Any], output: list[str]) -> None:
+    items = built(*verbs, complete, **asked)[-1]["response"]["output"]
+    assert [named(item) for item in items] == output
+    if asked:
+        blobs = [item["encrypted_content"] for item in items if "summary" in item]
+        carried = [calls for blob in blobs for calls in json.loads(blob.removeprefix("sealed:"))[2:]]
+        assert carried == [{item["call_id"]: SIGNATURE} for item in items if "call_id" in item]
+
+
+def named(item: dict[str, Any]) -> str:
+    if "call_id" in item:
+        return str(item["call_id"])
+    return "".join(part["text"] for part in item["content"])
+
+
+@pytest.mark.parametrize("asked", [SEALED, {}])
+def test_what_the_bridge_keeps_of_a_turn(asked: dict[str, Any]) -> None:
+    response = builder(request(**asked))
+    detail = {"type": "t", "data": "x"}
+    for verb in (think, say, think, lambda r: r.reasoning_details([detail]), signed_call("a"), call(FUNCTION, "{}")):
+        verb(response)
+    complete(response)
+    kept = response.kept()
+    assert kept is not None
+    assert kept.thought == Thought("Hm\n\nHm", (detail,), {"a": SIGNATURE})
+    assert len(kept.keys) == 2
+
+
+@pytest.mark.parametrize(
+    "verbs", [[say, complete], [think, complete], [think, say, complete], [think, call(FUNCTION, "{}"), fail]]
+)
+def test_turns_of_which_there_is_nothing_to_keep(verbs: list[Verbs]) -> None:
+    response = builder()
+    for verb in verbs:
+        verb(response)
+    assert response.kept() is None
+
+
+def test_of_a_try_that_was_taken_back_nothing_is_kept() -> None:
+    response = builder(request(**SEALED))
+    for verb in (think, signed_call("a", late=True)):
+        verb(response)
+    response.retract(0)
+    call(FUNCTION, "{}", call_id="b")(response)
+    complete(response)
+    assert [named(item) for item in response.response["output"]] == ["b"]
+    assert response.kept() is None
+
+
 def test_nothing_follows_the_end() -> None:
     response = builder()
     response.complete(None)
@@ -327,6 +406,21 @@ def test_events_are_snapshots() -> None:
     assert payloads(kept) == before
 
 
+def test_another_text_may_take_the_place_of_the_models() -> None:
+    response = builder()
+    response.text_instead("{}")
+    response.reasoning("Hm.")
+    response.text("``", [{"token": "``"}])
+    response.annotate([{"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 1}])
+    response.text("`{}```")
+    response.complete(None)
+
+    thought, message = response.response["output"]
+    assert (thought["type"], message["type"]) == ("reasoning", "message")
+    assert message["type"] == "message"
+    assert message["content"] == [{"type": "output_text", "text": "{}", "annotations": [], "logprobs": []}]
+
+
 @pytest.mark.parametrize(
     ("totals", "expected"),
     [
@@ -335,6 +429,16 @@ def test_events_are_snapshots() -> None:
         (Totals(prompt=3, completion=2, total=9), (3, 2, 5)),
         (Totals(prompt=3, cached=4), (7, 0, 7)),
         (Totals(completion=26, prompt=307, reasoning=227), (307, 253, 560)),
+        (Totals(completion=300, prompt=307, reasoning=227, total=834), (307, 527, 834)),
+        (Totals(completion=300, prompt=307, reasoning=227, total=607), (307, 300, 607)),
+        (Totals(completion=3, prompt=30, cached=20, total=53), (50, 3, 53)),
+        (Totals(completion=3, prompt=30, cached=20, reasoning=2, total=55), (50, 5, 55)),
+        (Totals(completion=3, prompt=30, cached=2, reasoning=2, total=35), (30, 5, 35)),
+        (Totals(completion=3, prompt=10, cache_write=90), (100, 3, 103)),
+        (Totals(prompt=3, total=9), (3, 6, 9)),
+        (Totals(completion=3, total=9), (6, 3, 9)),
+        (Totals(total=9), (9, 0, 9)),
+        (Totals(prompt=9, total=3), (9, 0, 9)),
     ],
 )
 def test_usage_is_consistent(totals: Totals | None, expected: tuple[int, int, int]) -> None:
@@ -343,12 +447,27 @@ def test_usage_is_consistent(totals: Totals | None, expected: tuple[int, int, in
     assert (usage["input_tokens"], usage["output_tokens"], usage["total_tokens"]) == expected
 
 
+COUNTS = st.integers(0, 50)
+
+
+@given(st.builds(Totals, *[st.none() | COUNTS] * 3, *[COUNTS] * 3))
+def test_usage_always_adds_up(totals: Totals) -> None:
+    usage = to_usage(totals)
+    into, out = usage["input_tokens_details"], usage["output_tokens_details"]
+
+    assert usage["input_tokens"] >= into["cached_tokens"] == totals.cached
+    assert usage["input_tokens"] >= into["cache_write_tokens"] == totals.cache_write
+    assert usage["output_tokens"] >= out["reasoning_tokens"] == totals.reasoning
+    assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
+
+
 VERBS = st.sampled_from(
     [
         say, think, call(FUNCTION, *AB), call(FUNCTION), call(FUNCTION, "{"), call(CUSTOM, '{"input":"x"}'),
         call(CUSTOM, "x"), call(CUSTOM, '{"'), call(SEARCH, '{"query":"q"}'), call(SEARCH, "{"),
         call(FUNCTION, "{}", call_id="a"), lambda r: r.refusal("No"), lambda r: r.text(""), lambda r: r.reasoning(""),
         lambda r: r.reasoning_details([{"data": "x"}]), lambda r: r.service_tier("flex"),
+        signed_call("s"), signed_call("", late=True),
         lambda r: r.annotate([{"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 1}]),
     ]
 )  # fmt: skip

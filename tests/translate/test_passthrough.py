@@ -8,10 +8,23 @@ import pytest
 from addon.providers.profile import Profile
 from addon.translate.errors import ApiError
 from addon.translate.notes import Notes
+from addon.translate.output_format import ONLY_JSON
 from addon.translate.passthrough import fit
 from addon.wire.json import JsonObject
 
 HI: JsonObject = {"role": "user", "content": "hi"}
+JSON: JsonObject = {"type": "json_object"}
+SCHEMA: JsonObject = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "n",
+        "x": 1,
+        "schema": {"type": "object", "properties": {"a": {"type": "integer", "const": 1}}},
+    },
+}
+TOLD = ONLY_JSON + (
+    ' It must be valid against this JSON Schema:\n{"type":"object","properties":{"a":{"type":"integer","const":1}}}'
+)
 TOOL: JsonObject = {"type": "function", "function": {"name": "look"}}
 
 
@@ -100,6 +113,91 @@ CASES = [
         {"reasoning_effort": "high"},
         ["temperature: not accepted by this provider while the model thinks"],
         Profile(thinking_style="effort", drop_params_when_thinking=("temperature",)),
+    ),
+    Case(
+        "a schema",
+        {"response_format": SCHEMA},
+        {"response_format": SCHEMA},
+        profile=Profile(response_format="json_schema"),
+    ),
+    Case(
+        "a schema in the provider's dialect",
+        {"response_format": SCHEMA},
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {
+                    "name": "n",
+                    "x": 1,
+                    "schema": {
+                        "type": "object",
+                        "properties": {"a": {"type": "integer", "description": "(enum: [1])"}},
+                    },
+                },
+            }
+        },
+        ["response_format: schema simplified for this provider (enum)"],
+        Profile(response_format="json_schema", schema_flavor="gemini"),
+    ),
+    Case("JSON", {"response_format": JSON}, {"response_format": JSON}, profile=Profile(response_format="json_schema")),
+    Case(
+        "G9-a schema where only JSON is known",
+        {"response_format": SCHEMA},
+        {"messages": [{"role": "system", "content": TOLD}, HI], "response_format": JSON},
+        ["response_format: the schema is told in the instructions; this provider does not enforce it"],
+    ),
+    Case(
+        "a schema behind the client's instructions",
+        {"messages": [{"role": "developer", "content": "be", "name": "x"}, HI], "response_format": SCHEMA},
+        {"messages": [{"role": "system", "content": f"be\n\n{TOLD}", "name": "x"}, HI]},
+        ["response_format: the schema is told in the instructions; this provider does not enforce it"],
+        Profile(response_format="prompt"),
+    ),
+    Case(
+        "a schema behind instructions in parts",
+        {"messages": [{"role": "system", "content": [{"type": "text", "text": "be"}]}, HI], "response_format": SCHEMA},
+        {
+            "messages": [
+                {"role": "system", "content": [{"type": "text", "text": "be"}, {"type": "text", "text": TOLD}]},
+                HI,
+            ]
+        },
+        ["response_format: the schema is told in the instructions; this provider does not enforce it"],
+        Profile(response_format="prompt"),
+    ),
+    Case(
+        "a schema beside tools",
+        {"tools": [TOOL], "response_format": SCHEMA},
+        {"messages": [{"role": "system", "content": TOLD}, HI], "tools": [TOOL]},
+        [
+            "response_format: only told in the instructions: this provider takes no response_format with tools",
+            "response_format: the schema is told in the instructions; this provider does not enforce it",
+        ],
+        Profile(response_format="json_schema", response_format_with_tools=False),
+    ),
+    Case(
+        "JSON in words",
+        {"response_format": JSON},
+        {"messages": [{"role": "system", "content": ONLY_JSON}, HI]},
+        ["response_format: told in the instructions; this provider does not enforce it"],
+        Profile(response_format="prompt"),
+    ),
+    Case(
+        "a schema not at all",
+        {"response_format": SCHEMA},
+        {},
+        ["response_format: this model can neither be held to a format nor told about it"],
+        Profile(response_format="none"),
+    ),
+    Case(
+        "a schema that is none",
+        {"response_format": {"type": "json_schema", "json_schema": {}}},
+        {"response_format": JSON},
+    ),
+    Case(
+        "another format",
+        {"response_format": {"type": "regex", "regex": "a"}},
+        {"response_format": {"type": "regex", "regex": "a"}},
     ),
     Case("additions", {"a": {"b": 1}}, {"a": {"b": 1, "c": 2}}, profile=Profile(extra_body={"a": {"c": 2}})),
 ]

@@ -339,6 +339,23 @@ CASES = [
         Profile(response_format="prompt"),
     ),
     Case(
+        "JSON beside tools",
+        {"text": {"format": {"type": "json_object"}}, "tools": [TOOL]},
+        {"messages": [{"role": "system", "content": ONLY_JSON}, HI], "tools": [CHAT_TOOL]},
+        [
+            "text.format: only told in the instructions: this provider takes no response_format with tools",
+            "text.format: told in the instructions; this provider does not enforce it",
+        ],
+        Profile(response_format_with_tools=False),
+    ),
+    Case(
+        "JSON not at all",
+        {"text": {"format": {"type": "json_object"}}},
+        {"messages": [HI]},
+        ["text.format: this model can neither be held to a format nor told about it"],
+        Profile(response_format="none"),
+    ),
+    Case(
         "an unknown format",
         {"text": {"format": {"type": "poem"}}},
         {"messages": [HI]},

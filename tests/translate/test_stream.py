@@ -77,8 +77,8 @@ FRAMING = [
         "failed",
         profile={"missing_finish": "fail"},
     ),
-    Case("A6-nothing", b"", [], "failed", message="The provider acme sent an empty answer"),
-    Case("A6-blank-lines", b"\n\n", [], "failed", message="The provider acme sent an empty answer"),
+    Case("A6-nothing", b"", [], "failed", message="The provider acme answered without saying anything"),
+    Case("A6-blank-lines", b"\n\n", [], "failed", message="The provider acme answered without saying anything"),
     Case("A6-only-comments", b": hi\n\n", [], "failed", message="without saying anything"),
     Case("A7-done-twice", HELLO + DONE + DONE, SAID_HELLO),
     Case("A7-data-after-done", HELLO + DONE + text("more"), SAID_HELLO),
@@ -641,7 +641,7 @@ ERRORS = [
     ),
     Case("E4-html", b"<html><body><h1>No more</h1></body></html>", [], "failed", message="No more"),
     Case("E7-no-deltas", chunk({"role": "assistant"}) + DONE, [], "failed", message="longer than they can read"),
-    Case("E7-length-of-nothing", chunk({}, "length"), [], "incomplete: max_output_tokens"),
+    Case("E7-length-of-nothing", chunk({}, "length"), [], "failed", message="before it had begun"),
     Case("E9-content-filter", text("Hel") + chunk({}, "content_filter"), PARTLY, "incomplete: content_filter"),
     Case("E9-sensitive", text("Hel") + chunk({}, "sensitive"), PARTLY, "incomplete: content_filter"),
     Case("E10-choices-null", b'{"choices":null}', [], "failed", message="without choices"),
@@ -841,6 +841,58 @@ def test_usage(body: bytes, expected: tuple[int, ...]) -> None:
     assert counts(answer_to([body])) == expected
 
 
+@pytest.mark.parametrize(
+    ("body", "expected", "note"),
+    [
+        pytest.param(HELLO, (5000, 0, 0, 2, 0), "told none", id="F1-text"),
+        pytest.param(
+            chunk({"reasoning_content": "四个字符"}) + HELLO, (5000, 0, 0, 6, 4), "told none", id="F1-reasoning"
+        ),
+        pytest.param(
+            call(0, "tool_calls", id="c", name="f", arguments='{"a":1}'), (5000, 0, 0, 2, 0), "told none", id="F1-call"
+        ),
+        pytest.param(text("Hello", "length"), (5000, 0, 0, 2, 0), "told none", id="F1-cut-off"),
+        pytest.param(completion({"content": "Hello"}), (5000, 0, 0, 2, 0), "told none", id="F1-whole"),
+        pytest.param(chunk({"content": "Hello"}, "stop", usage(0, 0)), (5000, 0, 0, 2, 0), "not all", id="F1-zeros"),
+        pytest.param(chunk({"content": "Hello"}, "stop", usage(0, 7)), (5000, 0, 0, 7, 0), "not all", id="F1-no-input"),
+        pytest.param(
+            chunk({"content": "Hello"}, "stop", {"prompt_tokens": 7}), (7, 0, 0, 2, 0), "not all", id="F1-no-output"
+        ),
+    ],
+)
+def test_usage_that_nobody_told(body: bytes, expected: tuple[int, ...], note: str) -> None:
+    answer = answer_to([body], estimate=5000)
+
+    assert counts(answer) == expected
+    assert [told for told in answer.notes if told.startswith("usage: ") and note in told]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(chunk({"content": "Hello"}, "stop", usage(9, 8)), id="both"),
+        pytest.param(chunk({"content": "Hello"}, "stop", {"prompt_tokens": 9, "total_tokens": 17}), id="total"),
+        pytest.param(chunk({"content": "Hello"}, "stop", {"input_tokens": 9, "output_tokens": 8}), id="other-names"),
+        pytest.param(
+            chunk({"content": "Hello"}, usage={"prompt_tokens": 9}) + chunk({}, "stop", {"completion_tokens": 8}),
+            id="in-two-parts",
+        ),
+        pytest.param(
+            chunk({"content": "Hello"}, "stop", timings={"prompt_n": 2, "cache_n": 7, "predicted_n": 8}), id="llamacpp"
+        ),
+    ],
+)
+def test_usage_that_was_told_is_not_estimated(body: bytes) -> None:
+    answer = answer_to([body], estimate=5000)
+
+    assert (answer.response["usage"]["input_tokens"], answer.response["usage"]["output_tokens"]) == (9, 8)
+    assert answer.notes == []
+
+
+def test_a_failed_answer_costs_what_its_provider_says() -> None:
+    assert answer_to([text("x") + data({"error": ERROR})], estimate=5000).response["usage"] is None
+
+
 def test_usage_of_a_provider_that_counts_reasoning_apart() -> None:
     profile = Profile(reasoning_in_completion=False)
     body = chunk({}, "stop", usage(9, 8, completion_tokens_details={"reasoning_tokens": 5}))
@@ -852,6 +904,107 @@ def test_usage_is_kept_when_the_stream_fails() -> None:
     answer = answer_to([chunk({"content": "x"}, usage=usage(5, 1)), data({"error": ERROR})])
 
     assert counts(answer) == (5, 0, 0, 1, 0)
+
+
+# --- a full context that nobody speaks of -----------------------------------------------------------------------------
+
+LONG, SHORT = 20_000, 200
+OVERFLOW = Profile(empty_answer="overflow")
+CUTTING = Profile(cuts_silently=True)
+SAYS_NOTHING = chunk({"role": "assistant"})
+CUT = "incomplete: max_output_tokens"
+WINDOW = "model_context_window_exceeded"
+
+
+@pytest.mark.parametrize(
+    ("body", "profile", "estimate"),
+    [
+        pytest.param(chunk({}, "length"), Profile(), LONG, id="length"),
+        pytest.param(chunk({"content": ""}, "length", usage(8000, 0)), Profile(), None, id="length-of-no-tokens"),
+        pytest.param(completion({"content": ""}, "length"), Profile(), LONG, id="length-of-a-whole-answer"),
+        pytest.param(chunk({}, WINDOW), Profile(), LONG, id="window"),
+        pytest.param(chunk({}, WINDOW, usage(8000, 500)), Profile(), LONG, id="window-after-hidden-thoughts"),
+        pytest.param(SAYS_NOTHING + DONE, OVERFLOW, LONG, id="no-deltas"),
+        pytest.param(SAYS_NOTHING + chunk({}, "stop") + DONE, OVERFLOW, LONG, id="no-deltas-and-an-end"),
+        pytest.param(DONE, OVERFLOW, LONG, id="no-chunks"),
+        pytest.param(b": hi\n\n", OVERFLOW, LONG, id="only-comments"),
+        pytest.param(b"", OVERFLOW, LONG, id="no-bytes"),
+        pytest.param(completion({"content": ""}, None), OVERFLOW, LONG, id="whole"),
+    ],
+)
+def test_a_full_context_is_guessed(body: bytes, profile: Profile, estimate: int | None) -> None:
+    """E7."""
+    answer = answer_to([body], profile=profile, estimate=estimate)
+
+    assert answer.response["error"]["code"] == "context_length_exceeded"
+    assert "longer than the model at the provider acme can read" in answer.response["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "profile", "estimate", "status"),
+    [
+        pytest.param(SAYS_NOTHING + DONE, Profile(), LONG, "failed", id="no-deltas-elsewhere"),
+        pytest.param(SAYS_NOTHING + DONE, OVERFLOW, SHORT, "failed", id="no-deltas-for-a-word"),
+        pytest.param(SAYS_NOTHING + DONE, OVERFLOW, None, "failed", id="no-deltas-for-who-knows"),
+        pytest.param(chunk({}, "stop"), Profile(), LONG, "completed", id="nothing-to-say"),
+        pytest.param(
+            chunk({}, "length", usage(90, 500)), Profile(), LONG, "incomplete: max_output_tokens", id="hidden"
+        ),
+        pytest.param(text("x") + chunk({}, "length"), Profile(), LONG, "incomplete: max_output_tokens", id="text"),
+        pytest.param(text("x") + chunk({}, WINDOW), Profile(), LONG, "incomplete: max_output_tokens", id="window"),
+        pytest.param(
+            chunk({"reasoning": "x"}) + chunk({}, "length"),
+            Profile(),
+            LONG,
+            "incomplete: max_output_tokens",
+            id="reasoning",
+        ),
+    ],
+)
+def test_what_is_no_sign_of_a_full_context(body: bytes, profile: Profile, estimate: int | None, status: str) -> None:
+    answer = answer_to([body], profile=profile, estimate=estimate)
+
+    assert answer.status == status
+    assert (answer.response["error"] or {}).get("code") in (None, "server_error")
+
+
+@pytest.mark.parametrize(("limit", "status"), [(16, CUT), (17, "failed")])
+def test_a_client_that_wants_no_answer_gets_none(limit: int, status: str) -> None:
+    assert answer_to([chunk({}, "length")], asked=request(max_output_tokens=limit), estimate=LONG).status == status
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param({"message": "This model's maximum context length is 4096 tokens"}, id="text"),
+        pytest.param({"message": "Bad", "code": "context_length_exceeded"}, id="code"),
+    ],
+)
+@pytest.mark.parametrize("said", [b"", text("Hel")], ids=["at-once", "after-output"])
+def test_a_full_context_in_a_stream(said: bytes, error: dict[str, str]) -> None:
+    answer = answer_to([said + data({"error": error})])
+
+    assert answer.events[-1]["type"] == "response.failed"
+    assert answer.response["error"]["code"] == "context_length_exceeded"
+    assert answer.output == ([("text", "Hel", "incomplete")] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("body", "profile", "estimate", "noted"),
+    [
+        pytest.param(chunk({"content": "x"}, "stop", usage(4096, 1)), CUTTING, LONG, True, id="cut"),
+        pytest.param(chunk({"content": "x"}, "stop", usage(4096, 1)), Profile(), LONG, False, id="elsewhere"),
+        pytest.param(chunk({"content": "x"}, "stop", usage(15_000, 1)), CUTTING, LONG, False, id="all"),
+        pytest.param(chunk({"content": "x"}, "stop", usage(50, 1)), CUTTING, SHORT, False, id="short"),
+        pytest.param(text("x", "stop"), CUTTING, LONG, False, id="not-told"),
+    ],
+)
+def test_a_conversation_that_was_cut_silently_is_noted(
+    body: bytes, profile: Profile, estimate: int, noted: bool
+) -> None:
+    answer = answer_to([body], profile=profile, estimate=estimate)
+
+    assert any(note.startswith("input: perhaps cut") for note in answer.notes) is noted
 
 
 # --- what the table does not show -------------------------------------------------------------------------------------

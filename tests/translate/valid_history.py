@@ -80,7 +80,7 @@ def _assert_calls(messages: Sequence[ChatMessage], profile: Profile) -> None:
 
 def _assert_call(call: ToolCall | CustomCall, profile: Profile) -> str:
     """Returns: its name."""
-    assert set(call) == {"id", "type", call["type"]}
+    assert {"id", "type", call["type"]} <= set(call) <= {"id", "type", call["type"], *profile.call_extra}
     if call["type"] == "custom":
         assert profile.custom_tools == "custom"
         assert isinstance(call["custom"]["input"], str)

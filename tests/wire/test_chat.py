@@ -75,6 +75,11 @@ def test_a_profile_says_where_reasoning_is() -> None:
         ({"index": "0", "id": 5, "function": None}, CallPiece(None, "", "", "")),
         ({"index": 0, "function": {"name": "f", "arguments": {"a": [1]}}}, CallPiece(0, "", "f", '{"a":[1]}')),
         ({"index": 0, "type": "custom", "custom": {"name": "f", "input": "x"}}, CallPiece(0, "", "f", "x")),
+        (
+            {"index": 0, "extra_content": {"google": {"thought_signature": "s"}}, "other": 1},
+            CallPiece(0, "", "", "", {"extra_content": {"google": {"thought_signature": "s"}}}),
+        ),
+        ({"index": 0, "extra_content": None}, CallPiece(0, "", "", "")),
     ],
 )
 def test_calls(call: object, piece: CallPiece) -> None:
@@ -114,10 +119,24 @@ def test_where_the_words_are(choice: dict[str, object]) -> None:
         {"usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}},
         {"choices": [{"usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}}]},
         {"x_groq": {"usage": {"prompt_tokens": 5, "completion_tokens": 2.0, "total_tokens": 7}}},
+        {"usage": {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}},
+        {"usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}, "timings": {"prompt_n": 1}},
     ],
 )
 def test_usage(body: dict[str, object]) -> None:
     assert read(body).usage == Totals(prompt=5, completion=2, total=7)
+
+
+@pytest.mark.parametrize(
+    ("timings", "totals"),
+    [
+        ({"prompt_n": 3, "cache_n": 2, "predicted_n": 4}, Totals(prompt=5, completion=4, cached=2)),
+        ({"prompt_n": 3, "predicted_n": 4}, Totals(completion=4)),
+    ],
+)
+def test_usage_as_llamacpp_measures_it(timings: dict[str, object], totals: Totals) -> None:
+    """Without `cache_n` nobody knows how much of the prompt it had to read."""
+    assert read({"timings": timings}).usage == totals
 
 
 @pytest.mark.parametrize("usage", [None, {}, [], "x", 5])
@@ -130,6 +149,26 @@ def test_where_a_profile_says_the_counts_are() -> None:
     body = {"usage": {"completion_tokens": 2, "a": {"b": 0}, "c": 3, "d": 4, "cache_creation_input_tokens": 6}}
 
     assert read_chunk(body, reading).usage == Totals(completion=6, cached=3, reasoning=4, cache_write=6)
+
+
+def test_fragments_of_details_that_take_turns() -> None:
+    fragments = Fragments()
+    for piece in (
+        {"type": "t", "index": 0, "text": "a"},
+        {"type": "t", "index": 1, "text": "b"},
+        {"type": "t", "index": 0, "text": "c"},
+        {"type": "e", "index": 2, "id": "one", "data": "x"},
+        {"type": "e", "index": 2, "id": "two", "data": "y"},
+        {"type": "e", "index": 2, "data": "z"},
+    ):
+        fragments.add([piece])
+
+    assert fragments.details == [
+        {"type": "t", "index": 0, "text": "ac"},
+        {"type": "t", "index": 1, "text": "b"},
+        {"type": "e", "index": 2, "id": "one", "data": "x"},
+        {"type": "e", "index": 2, "id": "two", "data": "yz"},
+    ]
 
 
 def test_fragments_of_details_are_merged_by_index() -> None:

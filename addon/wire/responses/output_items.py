@@ -6,7 +6,8 @@ from typing import Literal, NotRequired, TypeAlias, TypedDict
 
 from addon.wire.json import JsonObject
 
-Status: TypeAlias = Literal["in_progress", "completed", "incomplete", "failed"]
+Status: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
+"""Of responses. Items are never queued or cancelled."""
 
 
 class OutputText(TypedDict):
@@ -27,6 +28,8 @@ class MessageItem(TypedDict):
     role: Literal["assistant"]
     status: Status
     content: list[OutputText | OutputRefusal]
+    phase: NotRequired[str]
+    """`commentary` or `final_answer`, from models that tell them apart."""
 
 
 class ReasoningText(TypedDict):

@@ -59,6 +59,7 @@ class ResponsesRequest(Wire):
     store: bool | None = None
     previous_response_id: str | None = None
     conversation: Json = None
+    """An id, or an object with one."""
     background: bool | None = None
     background_options: JsonObject | None = None
     context_management: list[JsonObject] | None = None
@@ -74,6 +75,20 @@ class ResponsesRequest(Wire):
 
     def includes(self, what: str) -> bool:
         return what in (self.include or ())
+
+    @property
+    def conversation_id(self) -> str | None:
+        """
+        Raises:
+            InvalidRequest: `conversation` is neither an id nor an object with one.
+        """
+        match self.conversation:
+            case None | "":
+                return None
+            case str(conversation_id) | {"id": str(conversation_id)}:
+                return conversation_id
+        message = "Invalid value for 'conversation': expected an id, or an object with an 'id'."
+        raise InvalidRequest(message, "conversation")
 
     def items(self) -> list[Item]:
         """The input as items: a string is the user's message."""

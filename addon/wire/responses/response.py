@@ -49,6 +49,8 @@ class ResponseObject(TypedDict):
     output: list[OutputItem]
     parallel_tool_calls: bool
     previous_response_id: str | None
+    conversation: JsonObject | None
+    """Its `id`, if the response was made in one."""
     prompt_cache_key: str | None
     prompt_cache_retention: str | None
     reasoning: JsonObject
