@@ -1,6 +1,8 @@
 """The command `responses-bridge`: what is common to its commands."""
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,13 @@ def test_what_comes_behind_two_dashes_is_passed_on(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(providers, "providers", listen)
     assert cli.main(["providers", "vllm", "--", "--set", "a=b", "--", "c"]) == 0
     assert heard == ["--set", "a=b", "--", "c"]
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "addon.cli", "providers"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
