@@ -4,6 +4,7 @@ No message quotes a value, which might be a secret; nor does it quote the YAML p
 """
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning, YAMLError
 
 from addon.config.errors import ConfigError, KeyPath, did_you_mean, file_trouble, problem_at
 from addon.config.model import (
@@ -64,7 +65,11 @@ def read_yaml(path: Path) -> object:
             f"{path}: cannot be read ({file_trouble(error)}). Correct the file or its permissions."
         ) from None
     try:
-        document: object = YAML(typ="safe", pure=True).load(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ReusedAnchorWarning)  # the warning would quote the file
+            document: object = YAML(typ="safe", pure=True).load(text)
+    except ReusedAnchorWarning:
+        raise ConfigError(f"{path}: the same &anchor is there twice. Give them different names.") from None
     except DuplicateKeyError as error:
         raise ConfigError(f"{path}: {_line(error)}a key is there twice. Remove one of the two.") from None
     except (YAMLError, ValueError, RecursionError) as error:

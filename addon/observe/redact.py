@@ -26,8 +26,8 @@ _SHAPES = (
     r"(?<=api key provided:)\s*[^\s\"',;]+",
     # Keys that begin with sk-, whole or masked
     r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_*.…-]{3,}",
-    # Masked keys of any other kind
-    r"[A-Za-z0-9_-]+\*{3,}[A-Za-z0-9_-]*",
+    # Masked keys of any other kind. Only from the start of a word: else the time for a long one grows with its square.
+    r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]+\*{3,}[A-Za-z0-9_-]*",
 )
 
 

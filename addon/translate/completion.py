@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from addon.providers.profile import Profile
-from addon.translate.errors import ApiError, from_body, from_response, is_error
+from addon.translate.errors import ApiError, from_body, is_error, plain_words
 from addon.wire.json import JsonError, JsonObject, loads
 
 
@@ -14,8 +14,8 @@ def read_completion(body: bytes, *, provider: str, profile: Profile) -> JsonObje
     try:
         content = loads(body)
     except JsonError:
-        error = from_response(502, {}, body, provider=provider, profile=profile)
-        return error.saying(f"The provider {provider} sent something that is not JSON: {error.message}")
+        message = f"The provider {provider} sent something that is not JSON: {plain_words(body)}"
+        return ApiError.upstream(message)
     if isinstance(content, dict):
         for candidate in (content, *content.values()):
             if isinstance(candidate, dict) and isinstance(candidate.get("choices"), list) and candidate["choices"]:

@@ -130,7 +130,7 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes, *, provi
     try:
         content = loads(body)
     except JsonError:
-        said = UpstreamError(status, _plain(body))
+        said = UpstreamError(status, plain_words(body))
     else:
         said = _read(status, content, profile)
     theirs = to_headers(headers)
@@ -172,7 +172,7 @@ def _read(status: int, content: Json, profile: Profile) -> UpstreamError:
         message = f"{message} The model wrote: {attempted}"
     return UpstreamError(
         status,
-        message or dumps(content)[:500],
+        shortened(message or dumps(content)[:500]),
         type=_first(content, paths.type),
         code=_first(content, paths.code),
         param=_first(content, paths.param) or _location(content),
@@ -206,7 +206,7 @@ def _location(content: Json) -> str:
     return ".".join(str(step) for step in loc if step != "body") if isinstance(loc, list) else ""
 
 
-def _plain(body: bytes) -> str:
+def plain_words(body: bytes) -> str:
     """The words of a page of HTML, or the beginning of whatever text it is."""
     text = body[:20000].decode("utf-8", "replace")
     if "<" in text:
@@ -216,7 +216,12 @@ def _plain(body: bytes) -> str:
         if not text.strip() and title:
             text = title.group(1)
     text = " ".join(text.split())
-    return text if len(text) <= 300 else text[:297] + "..."
+    return shortened(text, 300)
+
+
+def shortened(text: str, limit: int = 2000) -> str:
+    """As much of a text as a person will read: some providers quote the whole request."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 # --- what it means ----------------------------------------------------------------------------------------------------

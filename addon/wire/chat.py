@@ -127,6 +127,8 @@ class CallPiece:
     arguments: str
     extra: JsonObject = field(default_factory=dict)
     """Opaque keys that the provider wants back with the call."""
+    custom: bool = False
+    """It calls a custom tool, and its arguments are the tool's free text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,7 @@ def read_chunk(body: JsonObject, reading: Reading = DEFAULT_READING) -> Chunk:
         model=_string(body.get("model")),
         pieces=[*_reasoning(said, reading), *_content(said.get("content") or legacy_text, reading)],
         refusal=clean(_string(said.get("refusal"))),
-        calls=_calls(said, reading),
+        calls=read_calls(said, reading),
         reasoning_details=_objects(said.get("reasoning_details")) if reading.reasoning_details else (),
         annotations=_objects(said.get("annotations")),
         sources=_sources(body),
@@ -262,7 +264,8 @@ def _part(part: Json, reading: Reading) -> list[Piece]:
     return [Piece("text", clean(text))] if text else []
 
 
-def _calls(said: JsonObject, reading: Reading) -> list[CallPiece]:
+def read_calls(said: JsonObject, reading: Reading = DEFAULT_READING) -> list[CallPiece]:
+    """The pieces of calls in a delta or message."""
     calls = [_call(call, reading) for call in _objects(said.get("tool_calls"))]
     legacy = _object(said.get("function_call"))
     if legacy and not calls:
@@ -271,7 +274,8 @@ def _calls(said: JsonObject, reading: Reading) -> list[CallPiece]:
 
 
 def _call(call: JsonObject, reading: Reading) -> CallPiece:
-    function = _object(call.get("function")) or _object(call.get("custom"))
+    custom = _object(call.get("custom"))
+    function = _object(call.get("function")) or custom
     index = call.get("index")
     arguments = function.get("arguments")
     if arguments is None:
@@ -282,6 +286,7 @@ def _call(call: JsonObject, reading: Reading) -> CallPiece:
         name=_string(function.get("name")),
         arguments=_arguments(arguments),
         extra={key: call[key] for key in reading.call_extra if call.get(key) is not None},
+        custom=function is custom and bool(custom),
     )
 
 

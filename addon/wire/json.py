@@ -31,7 +31,7 @@ def loads(data: bytes | str) -> Json:
     """Parse one JSON document.
 
     Half surrogate pairs (models emit them when an emoji is cut between two tokens) become U+FFFD, NaN and Infinity
-    null; control characters may stand in strings as they are.
+    null (but not a number that is too large, which `dumps` makes null); control characters may stand in strings.
 
     Raises:
         JsonError: with the parser's position; also for what is nested deeper than MAX_DEPTH.

@@ -9,7 +9,6 @@ import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-
 MAX_EVENT_CHARS = 16 * 1024 * 1024
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from addon.config import Config, ConfigError, find_config, load_config
-from addon.config.reading import Expansion
+from addon.config.reading import Expansion, read_yaml
 
 
 def load(tmp_path: Path, text: str, **env: str) -> Config:
@@ -44,8 +44,8 @@ def error_of(tmp_path: Path, text: str, **env: str) -> str:
         pytest.param("- a\n", "must be a mapping (lines of key: value) at the top.", id="list at the top"),
         pytest.param("modles: {}\n", "modles: unknown key. Did you mean models?", id="misspelt"),
         pytest.param(
-            "store: sqlite\n",
-            f"store: unknown key. Known: {', '.join(Config.model_fields)}.",
+            "weather: fine\n",
+            f"weather: unknown key. Known: {', '.join(Config.model_fields)}.",
             id="unknown",
         ),
         pytest.param(
@@ -319,3 +319,12 @@ def test_a_named_file_must_be_there(tmp_path: Path):
     sentence = f"there is no file {tmp_path / 'gone.yaml'}. Correct the path, or remove the setting."
     assert str(by_option.value) == f"option bridge_config: {sentence}"
     assert str(by_variable.value) == f"BRIDGE_CONFIG: {sentence}"
+
+
+def test_an_anchor_used_twice_is_told_without_quoting_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.yaml"
+    path.write_text("a: &x sk-secret\nb: &x sk-other\n")
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    assert "the same &anchor is there twice" in str(caught.value)
+    assert "sk-" not in str(caught.value)

@@ -69,6 +69,15 @@ class Http2:
         self._h2.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)
         self._socket.sendall(self._h2.data_to_send())
 
+    def wait_for_reset(self, stream: int) -> None:
+        """Read on until the other side takes its answer back."""
+        while True:
+            match self._next_event():
+                case h2.events.DataReceived(stream_id=at) as event if at == stream:
+                    self._h2.increment_flow_control_window(event.flow_controlled_length)
+                case h2.events.StreamReset(stream_id=at) if at == stream:
+                    return
+
     def _exchange_bytes(self) -> None:
         self._socket.sendall(self._h2.data_to_send())
         data = self._socket.recv(65536)
