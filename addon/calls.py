@@ -7,16 +7,19 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar, cast
 
-from addon.checking import SENT_BACK, Checks, Draft, KeptExchange, Problems, checks_of, correction, problems, told_again
+from addon.caching import AnswerCache, RecordingExchange
+from addon.checking import SENT_BACK, Checks, Draft, KeptExchange, Problems, checks_of, corrected, problems
 from addon.client_answer import ClientAnswer, Pace
 from addon.compacting import SummaryExchange, Written, written
 from addon.exchange import CallContext, Exchange, Record, ResponsesExchange
 from addon.preceding import PrecededExchange, PrecedingCall, Said, UnheardAnswer
 from addon.routing import Target
+from addon.state import Turn
+from addon.state.items import SEALED
 from addon.store.descriptions import Descriptions
-from addon.store.recent import RecentItems
 from addon.store.secret import StateError
 from addon.store.thoughts import Thoughts
+from addon.translate.answer_reader import BodyReader, ToolNames
 from addon.translate.answer_schema import compile_answer
 from addon.translate.compaction import (
     Summary,
@@ -41,7 +44,7 @@ from addon.translate.reasoning import sealer
 from addon.translate.request import check_supported, conversation, to_chat
 from addon.translate.stream import StreamConverter
 from addon.tries import Budget, ChangingTries, Experience, NativeCall, OneTry, ReadCall, Tries
-from addon.wire.json import Json, JsonObject
+from addon.wire.json import JsonObject
 from addon.wire.responses import (
     AdditionalTools,
     ApplyPatchCall,
@@ -111,6 +114,8 @@ class Place:
     """The largest event that is read of a stream."""
     losses: tuple[Note, ...] = ()
     """What has been lost before the call itself was made."""
+    cache: AnswerCache | None = None
+    """Answers that may be given again."""
 
     def losing(self, why: str) -> Place:
         """The same, when some image could not be described."""
@@ -127,8 +132,10 @@ class _Wish:
     place: Place
     client: ClientAnswer
     """What the client of it all hears."""
-    more: Sequence[Json] = ()
-    """Messages behind those of the request."""
+    turn: Turn
+    """The turn of the client's conversation that it serves."""
+    cached: bool = False
+    """Its answer was found in the cache."""
 
     def noting(self, what: str, why: str) -> _Wish:
         """The same, with a further loss."""
@@ -156,48 +163,64 @@ class Calls:
         self._clock = experience.clock
         self._experience = experience
         self._state_key = state_key
-        self._recent = RecentItems()
         self._thoughts = Thoughts(now=now)
         self._descriptions = Descriptions()
 
-    def respond(self, request: ResponsesRequest, place: Place) -> Exchange:
+    def respond(self, turn: Turn, place: Place, client: ClientAnswer | None = None) -> Exchange:
         """POST /v1/responses.
+
+        Args:
+            client: who hears the answer, if it is not the client that asked.
 
         Raises:
             ApiError: the request asks for what cannot be served.
             StateError: a summary is to be signed, and there is no key.
         """
-        client = self._client(request, place)
-        if any(isinstance(item, CompactionTrigger) for item in request.items()):
-            wish = _Wish(request, place.compactors, place, client)
-            return self._seeing(wish, self._answer_with_summary)
-        return self._seeing(_Wish(request, place.targets, place, client), self._respond)
+        client = client or self._client(turn.said, place)
+        place = replace(place, losses=(*place.losses, *turn.losses))
+        wish = _Wish(turn.request, place.targets, place, client, turn)
+        if any(isinstance(item, CompactionTrigger) for item in turn.own):
+            return self._seeing(replace(wish, targets=place.compactors), self._answer_with_summary)
+        return self._seeing(wish, self._respond)
+
+    def new_builder(self, request: ResponsesRequest) -> ResponseBuilder:
+        """For a new response."""
+        return ResponseBuilder(request, ids=self._ids, now=self._now, seal=no_seal)
 
     def _client(self, request: ResponsesRequest, place: Place) -> ClientAnswer:
-        builder = ResponseBuilder(request, ids=self._ids, now=self._now, seal=no_seal)
-        return ClientAnswer(builder, stream=bool(request.stream), pace=place.pace, clock=self._clock)
+        return ClientAnswer(self.new_builder(request), stream=bool(request.stream), pace=place.pace, clock=self._clock)
 
     def _respond(self, wish: _Wish) -> Exchange:
-        request, place = wish.request, wish.place
+        request = wish.request
         tries = self._tries(wish)
         threshold = _threshold(request)
-        if threshold is not None and exceeds(tries.first.body, threshold) and self._has_past(request, place):
+        if threshold is not None and exceeds(tries.first.body, threshold) and self._has_past(request):
             return self._compact_first(wish)
         return self._call(wish, tries)
 
-    def compact(self, request: ResponsesRequest, place: Place) -> Exchange:
+    def count(self, turn: Turn, place: Place) -> tuple[int, Notes]:
+        """POST /v1/responses/input_tokens: about how many tokens the provider would count, and what it would not get.
+
+        Raises: as `respond`.
+        """
+        wish = _Wish(turn.request, place.targets, place, self._client(turn.said, place), turn)
+        call = self._tries(wish).first
+        return estimate_tokens(call.body), call.notes
+
+    def compact(self, turn: Turn, place: Place) -> Exchange:
         """POST /v1/responses/compact: the conversation's summary behind those of its messages that are kept.
 
         Raises: as `respond`.
         """
-        whole = request.model_copy(update={"stream": False})
-        return self._seeing(_Wish(whole, place.compactors, place, self._client(whole, place)), self._compact)
+        whole = turn.request.model_copy(update={"stream": False})
+        wish = _Wish(whole, place.compactors, place, self._client(whole, place), turn)
+        return self._seeing(wish, self._compact)
 
     def _compact(self, wish: _Wish) -> Exchange:
         key = self._state_key()
-        kept = self._kept(wish.request, wish.place)
+        kept = self._kept(wish.request)
 
-        def shown(written: Written) -> JsonObject:
+        def shown(written: Written, _: Notes) -> JsonObject:
             compaction: Item = Compaction(
                 type="compaction", id=self._ids("cmp"), encrypted_content=seal_summary(written.summary, key)
             )
@@ -216,8 +239,8 @@ class Calls:
     def _tries(self, wish: _Wish) -> Tries[ReadCall]:
         convert = partial(self._converted, wish)
         # Who writes its summaries, or describes its images, does not get the conversation.
-        conversation = wish.place.conversation if wish.targets is wish.place.targets else None
-        return ChangingTries(wish.targets, convert, self._experience, wish.place.budget, conversation)
+        names = _names(wish) if wish.targets is wish.place.targets else []
+        return ChangingTries(wish.targets, convert, self._experience, wish.place.budget, names)
 
     def _converted(self, wish: _Wish, target: Target) -> ReadCall:
         """The request as this target gets it.
@@ -235,28 +258,15 @@ class Calls:
             target.profile,
             model=target.model,
             origin=target.label,
-            lookup=self._lookup(wish.place),
+            lookup=_nothing,
             notes=notes,
             summaries=self._open,
             hosted=wish.place.hosted,
             memory=self._memory(wish.place),
         )
 
-        def reader(builder: ResponseBuilder) -> StreamConverter:
-            return StreamConverter(
-                builder,
-                target.profile,
-                chat.tools,
-                provider=target.provider,
-                notes=notes,
-                logprobs=_wants_logprobs(wish.request),
-                hide=wish.place.hide,
-                prompt_estimate=lambda: estimate_tokens(chat.body),
-                event_chars=wish.place.event_chars,
-            )
-
-        body = told_again(chat.body, wish.more) if wish.more else chat.body
-        return ReadCall(target, body, chat.stream, notes, reader, self._sealer(wish, target.label), chat.tools)
+        reader = _reader(StreamConverter, wish, target, chat.tools, chat.body, notes)
+        return ReadCall(target, chat.body, chat.stream, notes, reader, self._sealer(wish, target.label))
 
     def _native(self, wish: _Wish, target: Target, notes: Notes) -> NativeCall:
         """The request for the provider's own Responses endpoint. Raises: as `_converted`."""
@@ -266,59 +276,39 @@ class Calls:
             target.profile,
             model=target.model,
             origin=origin,
-            lookup=self._lookup(wish.place),
+            lookup=_nothing,
             notes=notes,
             summaries=self._open,
             hosted=wish.place.hosted,
             memory=self._memory(wish.place),
         )
-        body = native.with_messages(wish.more) if wish.more else native.body
-
-        def reader(builder: ResponseBuilder) -> NativeReader:
-            return NativeReader(
-                builder,
-                target.profile,
-                native.tools,
-                provider=target.provider,
-                notes=notes,
-                logprobs=_wants_logprobs(wish.request),
-                hide=wish.place.hide,
-                prompt_estimate=lambda: estimate_tokens(body),
-                event_chars=wish.place.event_chars,
-            )
-
-        return NativeCall(target, body, native.stream, notes, reader, self._sealer(wish, origin), native.tools)
+        reader = _reader(NativeReader, wish, target, native.tools, native.body, notes)
+        return NativeCall(target, native.body, native.stream, notes, reader, self._sealer(wish, origin))
 
     def _memory(self, place: Place) -> SignedMemory:
         return SignedMemory(key=self._reasoning_key, find=partial(self._thoughts.get, place.caller))
 
     def _sealer(self, wish: _Wish, origin: str) -> Seal:
-        key = self._reasoning_key() if wish.request.includes("reasoning.encrypted_content") else None
-        return sealer(origin, key)
+        wanted = wish.turn.keeps or wish.turn.conversation is not None or wish.request.includes(SEALED)
+        return sealer(origin, self._reasoning_key() if wanted else None)
 
     def _call(self, wish: _Wish, tries: Tries[ReadCall], *, compaction: str | None = None) -> Exchange:
         checks = _checks(wish)
         if not checks:
-            return self._answer(ResponsesExchange, wish, tries, compaction)
-
-        def follow(draft: Draft, call: ReadCall) -> Exchange:
-            said = draft.result()
-            found = Problems() if isinstance(said, ApiError) else problems(draft.response, checks)
-            if found:
-                more = correction(draft.response["output"], found, call.names)
-                again = replace(wish.noting(found.where, SENT_BACK), more=more)
-                return self._answer(ResponsesExchange, again, self._tries(again), compaction)
-            if found.document is not None:
-                call.notes.add("text.format", "the JSON was taken out of a fence or other words around it")
-                wish.client.builder.text_instead(found.document)
-            kept = self._answer(KeptExchange, wish, OneTry(call), compaction)
-            kept.keep(said if isinstance(said, ApiError) else draft.received)
-            return kept
+            return self._once(wish, tries, compaction)
+        follow = partial(self._checked, wish, checks, compaction)
 
         def new_draft(call: ReadCall) -> Draft:
-            builder = self._builder(wish.request, call.seal)
+            # With a seal in any case: the model gets its thoughts back, should it be asked again.
+            builder = self._builder(wish.request, sealer(call.origin, self._reasoning_key()))
             return Draft(builder, call.reader(builder))
 
+        known = wish.place.cache.find(tries.first) if wish.place.cache is not None else None
+        if known is not None:
+            draft = new_draft(tries.first)
+            draft.feed(known)
+            draft.end()
+            return self._checked(replace(wish, cached=True), checks, compaction, draft, tries.first)
         first = PrecedingCall(
             tries,
             self._record(wish, "draft"),
@@ -330,6 +320,39 @@ class Calls:
         )
         return PrecededExchange(first, self._record(wish))
 
+    def _checked(self, wish: _Wish, checks: Checks, compaction: str | None, draft: Draft, call: ReadCall) -> Exchange:
+        """What follows a draft: it is told as it is, or the model is asked again."""
+        said = draft.result()
+        if wish.place.cache is not None and not wish.cached and draft.response["status"] == "completed":
+            wish.place.cache.add(call, draft.received)
+        found = Problems() if isinstance(said, ApiError) else problems(draft.response, checks)
+        if found:
+            request = corrected(wish.request, draft.kept_output, found)
+            again = replace(wish.noting(found.where, SENT_BACK), request=request, cached=False)
+            return self._once(again, self._tries(again), compaction)
+        if found.document is not None:
+            call.notes.add("text.format", "the JSON was taken out of a fence or other words around it")
+            wish.client.builder.text_instead(found.document)
+        return self._told(wish, call, said if isinstance(said, ApiError) else draft.received, compaction)
+
+    def _once(self, wish: _Wish, tries: Tries[ReadCall], compaction: str | None) -> Exchange:
+        """The answer from the cache, or else from a provider."""
+        cache = wish.place.cache
+        if cache is None:
+            return self._answer(ResponsesExchange, wish, tries, compaction)
+        known = cache.find(tries.first)
+        if known is not None:
+            return self._told(replace(wish, cached=True), tries.first, known, compaction)
+        recording = self._answer(RecordingExchange, wish, tries, compaction)
+        recording.keep_in(cache)
+        return recording
+
+    def _told(self, wish: _Wish, call: ReadCall, result: bytes | ApiError, compaction: str | None) -> Exchange:
+        """What a provider has said already, told to the client."""
+        kept = self._answer(KeptExchange, wish, OneTry(call), compaction)
+        kept.keep(result)
+        return kept
+
     def _answer(
         self, kind: type[SomeExchange], wish: _Wish, tries: Tries[ReadCall], compaction: str | None = None
     ) -> SomeExchange:
@@ -340,14 +363,17 @@ class Calls:
             self._record(wish),
             self._context(wish),
             wish.client,
-            remember=partial(self._remember, wish.place.caller),
+            remember=partial(self._remember, wish.turn),
         )
 
     def _builder(self, request: ResponsesRequest, seal: Seal) -> ResponseBuilder:
         return ResponseBuilder(request, ids=self._ids, now=self._now, seal=seal)
 
     def _record(self, wish: _Wish, endpoint: str = "responses") -> Record:
-        return Record(endpoint, wish.request.model or "", wish.targets[0].label)
+        record = Record(endpoint, wish.request.model or "", wish.targets[0].label)
+        if wish.place.cache is not None and endpoint == "responses":
+            record.cache = "hit" if wish.cached else "miss"
+        return record
 
     def _context(self, wish: _Wish) -> CallContext:
         return CallContext(self._ids("req"), self._clock, wish.place.hide, wish.place.answer_bytes)
@@ -359,14 +385,21 @@ class Calls:
         except StateError:
             return None
 
-    def _remember(self, caller: str, builder: ResponseBuilder, call: ReadCall) -> None:
-        self._recent.add(caller, builder.response["output"])
+    def _remember(self, turn: Turn, builder: ResponseBuilder, call: ReadCall) -> bool:
         kept = builder.kept()
         if kept is not None:
-            self._thoughts.add(caller, kept.keys, kept.record(call.origin))
+            self._thoughts.add(turn.caller, kept.keys, kept.record(call.origin))
+        return self._keep(turn, builder, call.notes)
 
-    def _lookup(self, place: Place) -> Callable[[str], Item | None]:
-        return lambda item_id: self._recent.get(place.caller, item_id)
+    def _keep(self, turn: Turn, builder: ResponseBuilder, notes: Notes) -> bool:
+        problem = turn.keep(builder.stored())
+        if problem is not None:
+            notes.add("store", problem)
+        return problem is None
+
+    def _conversation(self, request: ResponsesRequest) -> list[Item]:
+        """The items that count, summaries opened."""
+        return conversation(request, _nothing, self._open)
 
     def _open(self, encrypted_content: str) -> Summary | None:
         return open_summary(encrypted_content, self._state_key()) if claims_summary(encrypted_content) else None
@@ -378,15 +411,17 @@ class Calls:
         key = self._state_key()
         builder = wish.client.builder
 
-        def shown(written: Written) -> Sequence[Event]:
+        def shown(written: Written, notes: Notes) -> Sequence[Event]:
             builder.compaction(seal_summary(written.summary, key))
             builder.complete(to_totals(written.usage))
-            self._recent.add(wish.place.caller, builder.response["output"])
-            return builder.take()
+            kept = self._keep(wish.turn, builder, notes)
+            return builder.take() if kept else builder.not_stored(builder.take())
 
         return self._summarise(wish, shown)
 
-    def _summarise(self, wish: _Wish, shown: Callable[[Written], JsonObject | Sequence[Event]]) -> SummaryExchange:
+    def _summarise(
+        self, wish: _Wish, shown: Callable[[Written, Notes], JsonObject | Sequence[Event]]
+    ) -> SummaryExchange:
         summary = self._summary(wish)
         return SummaryExchange(
             self._tries(summary),
@@ -400,7 +435,7 @@ class Calls:
     def _compact_first(self, wish: _Wish) -> Exchange:
         """`context_management`: the conversation has passed the client's threshold."""
         key = self._state_key()
-        request, place = wish.request, wish.place
+        request = wish.request
 
         def follow(answer: UnheardAnswer, call: ReadCall) -> Exchange:
             result = written(answer.result(), call.target.provider)
@@ -409,7 +444,7 @@ class Calls:
                 whole = wish.noting("context_management", why)
                 return self._call(whole, self._tries(whole))
             sealed = seal_summary(result.summary, key)
-            shorter = [*self._kept(request, place), Compaction(type="compaction", encrypted_content=sealed)]
+            shorter = [*self._kept(request), Compaction(type="compaction", encrypted_content=sealed)]
             short = replace(wish, request=request.model_copy(update={"input": shorter}))
             return self._call(short, self._tries(short), compaction=sealed)
 
@@ -419,7 +454,7 @@ class Calls:
     def _summary(self, wish: _Wish) -> _Wish:
         """The call in which a model writes the summary: the same history and tools, so that its caches hit."""
         check_supported(wish.request)
-        items = conversation(wish.request, self._lookup(wish.place), self._open)
+        items = self._conversation(wish.request)
         asking = wish.request.model_copy(
             update={
                 "input": summary_items(items),
@@ -433,14 +468,14 @@ class Calls:
         )
         return replace(wish, request=asking, targets=wish.place.compactors)
 
-    def _kept(self, request: ResponsesRequest, place: Place) -> list[Item]:
+    def _kept(self, request: ResponsesRequest) -> list[Item]:
         """What stays beside a new summary. Earlier ones are left unread, so as not to pass for the user's words."""
-        return retained(conversation(request, self._lookup(place), lambda _: None))
+        return retained(conversation(request, _nothing, _nothing))
 
-    def _has_past(self, request: ResponsesRequest, place: Place) -> bool:
+    def _has_past(self, request: ResponsesRequest) -> bool:
         """True if the model has said or done something that a summary could tell, and none tells yet."""
         calls = (FunctionCall, CustomToolCall, ShellCall, LocalShellCall, ApplyPatchCall)
-        items = conversation(request, self._lookup(place), self._open)
+        items = self._conversation(request)
         return any(
             isinstance(item, calls) or (isinstance(item, Message) and item.role == "assistant") for item in items
         )
@@ -452,13 +487,11 @@ class Calls:
 
         It is made at once as well, as if none could be: a request that is refused costs no calls.
         """
-        planned = make(wish)
         vision = wish.place.vision
-        if vision is None:
-            return planned
-        unknown = self._undescribed(wish, vision)
-        if not unknown:
-            return planned
+        unknown = self._undescribed(wish, vision) if vision is not None else []
+        if vision is None or not unknown:
+            return make(wish)
+        planned = make(replace(wish, place=replace(wish.place, cache=None)))
         if vision.target.profile.image_url == "none":
             return make(wish.losing(f"the model {vision.origin} of `vision.model` takes no images itself"))
         # The latest are those the conversation is about now; the others have their turn in the next call.
@@ -476,7 +509,7 @@ class Calls:
             return make(wish)
         image, *others = images
         asking = description_request(image, vision.name)
-        describing = _Wish(asking, vision.targets, replace(wish.place, losses=()), wish.client)
+        describing = replace(wish, request=asking, targets=vision.targets, place=replace(wish.place, losses=()))
 
         def go_on(said: Said | ApiError) -> Exchange:
             description = None if isinstance(said, ApiError) else description_of(said.text)
@@ -494,7 +527,7 @@ class Calls:
     def _undescribed(self, wish: _Wish, vision: Vision) -> list[ImagePart]:
         if wish.targets[0].profile.image_url != "none":
             return []
-        images = images_in(conversation(wish.request, self._lookup(wish.place), self._open))
+        images = images_in(self._conversation(wish.request))
         known = self._known(images, vision)
         return [image for image in images if image.image_url not in known]
 
@@ -503,7 +536,7 @@ class Calls:
         vision = wish.place.vision
         if vision is None or target.profile.image_url != "none":
             return wish.request
-        items = conversation(wish.request, self._lookup(wish.place), self._open)
+        items = self._conversation(wish.request)
         known = self._known(images_in(items), vision)
         if not known:
             return wish.request
@@ -561,6 +594,40 @@ def _declared(request: ResponsesRequest) -> Iterator[Tool]:
     for item in request.items():
         if isinstance(item, (AdditionalTools, ToolSearchOutput)):
             yield from item.tools
+
+
+def _nothing(_: str) -> None:
+    """Looks up what has been resolved already."""
+
+
+def _names(wish: _Wish) -> list[str]:
+    """What the conversation may be called by later calls that are to stay with the same target."""
+    names = [wish.place.conversation] if wish.place.conversation else []
+    if wish.turn.keeps:
+        names.append(conversation_name(wish.turn.caller, wish.client.builder.id))
+    return names
+
+
+def conversation_name(caller: str, name: str) -> str:
+    """What the conversations of one caller are told apart by: a prompt cache key, or an id."""
+    return f"{caller} {name}"
+
+
+def _reader(
+    kind: type[BodyReader], wish: _Wish, target: Target, tools: ToolNames, body: JsonObject, notes: Notes
+) -> Callable[[ResponseBuilder], BodyReader]:
+    """Reads the answer to the request `body`."""
+    return lambda builder: kind(
+        builder,
+        target.profile,
+        tools,
+        provider=target.provider,
+        notes=notes,
+        logprobs=_wants_logprobs(wish.request),
+        hide=wish.place.hide,
+        prompt_estimate=lambda: estimate_tokens(body),
+        event_chars=wish.place.event_chars,
+    )
 
 
 def _wants_logprobs(request: ResponsesRequest) -> bool:

@@ -19,17 +19,22 @@ from addon.translate.answer_schema import AnswerCheck
 from addon.translate.errors import ApiError
 from addon.translate.grammar import InputCheck, compile_format
 from addon.translate.output import ResponseBuilder
-from addon.tries import AnswerReader, ChatNames
-from addon.wire.chat import AssistantMessage, ChatRequest, ToolCall, ToolMessage
-from addon.wire.json import Json, dumps
+from addon.tries import AnswerReader
+from addon.wire.json import JsonObject
 from addon.wire.responses import (
     CustomTool,
-    CustomToolCallItem,
-    FunctionCallItem,
+    CustomToolCall,
+    CustomToolCallOutput,
+    FunctionCall,
+    FunctionCallOutput,
+    Item,
+    Message,
     NamespaceTool,
     OutputItem,
     ResponseObject,
+    ResponsesRequest,
     Tool,
+    read_item,
 )
 
 SENT_BACK = "an answer that did not fit its grammar or schema went back to the model once"
@@ -85,6 +90,11 @@ class Draft(UnheardAnswer):
     @property
     def response(self) -> ResponseObject:
         return self._builder.response
+
+    @property
+    def kept_output(self) -> Sequence[OutputItem]:
+        """The items with what the model thought, whether the client asked for that or not."""
+        return self._builder.stored()["output"]
 
 
 class KeptExchange(ResponsesExchange):
@@ -164,15 +174,19 @@ def _problems_of_calls(output: Sequence[OutputItem], checks: InputChecks) -> dic
     return found
 
 
-def correction(output: Sequence[OutputItem], found: Problems, names: ChatNames) -> list[Json]:
-    """The messages that tell the model what was wrong with its answer."""
-    said = _said(output)
-    if found.text is not None:
-        answer: AssistantMessage = {"role": "assistant", "content": said or _EMPTY}
-        return cast(list[Json], [answer, {"role": "user", "content": f"{found.text}. {_ANSWER_AGAIN}"}])
-    return _refused_calls(output, said, found.calls, names)
+def corrected(request: ResponsesRequest, output: Sequence[OutputItem], found: Problems) -> ResponsesRequest:
+    """The request with the answer that is not accepted behind it, thoughts included, and what is wrong with that."""
+    answer = [read_item(cast(JsonObject, item)) for item in output if item["type"] in _ANSWER]
+    if found.text is None:
+        answer += _refused_calls(answer, found.calls)
+    else:
+        empty = [] if _said(output) else [Message(role="assistant", content=_EMPTY)]
+        answer += [*empty, Message(role="user", content=f"{found.text}. {_ANSWER_AGAIN}")]
+    return request.model_copy(update={"input": [*request.items(), *answer]})
 
 
+_ANSWER = frozenset({"reasoning", "message", "function_call", "custom_tool_call"})
+"""What of an answer the model is shown again. Other calls have not been made, and their results could not be told."""
 _EMPTY = "(an empty answer)"
 _ANSWER_AGAIN = (
     "It was not accepted. Answer again, with the whole JSON document, corrected, and nothing else: no Markdown fence, "
@@ -180,32 +194,20 @@ _ANSWER_AGAIN = (
 )
 
 
-def _refused_calls(output: Sequence[OutputItem], said: str, found: Mapping[str, str], names: ChatNames) -> list[Json]:
-    """The calls of the answer, each with a result."""
-    calls = [item for item in output if item["type"] in ("custom_tool_call", "function_call")]
-    message: AssistantMessage = {"role": "assistant", "content": said or None}
-    message["tool_calls"] = [_tool_call(item, names) for item in calls]
-    results: list[ToolMessage] = [
-        {"role": "tool", "tool_call_id": item["call_id"], "content": _verdict(found.get(item["call_id"]))}
-        for item in calls
-    ]
-    return cast(list[Json], [message, *results])
-
-
-def told_again(body: ChatRequest, more: Sequence[Json]) -> ChatRequest:
-    """The request with further messages."""
-    messages = body.get("messages")
-    return {**body, "messages": [*(messages if isinstance(messages, list) else []), *more]}
-
-
-def _tool_call(item: CustomToolCallItem | FunctionCallItem, names: ChatNames) -> ToolCall:
-    namespace = item.get("namespace")
-    if item["type"] == "custom_tool_call":
-        name = names.chat_name("custom", item["name"], namespace)
-        arguments = dumps({"input": item["input"]})
-    else:
-        name, arguments = names.chat_name("function", item["name"], namespace), item["arguments"]
-    return {"id": item["call_id"], "type": "function", "function": {"name": name, "arguments": arguments}}
+def _refused_calls(answer: Sequence[Item], found: Mapping[str, str]) -> list[Item]:
+    """A result for each call of the answer."""
+    results: list[Item] = []
+    for item in answer:
+        match item:
+            case CustomToolCall(call_id=call_id):
+                verdict = _verdict(found.get(call_id))
+                results.append(CustomToolCallOutput(type="custom_tool_call_output", call_id=call_id, output=verdict))
+            case FunctionCall(call_id=call_id):
+                verdict = _verdict(found.get(call_id))
+                results.append(FunctionCallOutput(type="function_call_output", call_id=call_id, output=verdict))
+            case _:
+                pass
+    return results
 
 
 def _verdict(problem: str | None) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from addon import __version__, demo
-from addon.commands import CommandError, authority, check, providers, run
+from addon.commands import CommandError, authority, check, providers, run, store
 
 MITMPROXY_USAGE = "[-- MITMPROXY_OPTION ...]"
 
@@ -65,6 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     providers.add_options(command)
     command.set_defaults(command=providers.providers)
+
+    command = commands.add_parser(
+        "store",
+        help="list, show and delete stored responses; give space back",
+        description=store.__doc__,
+    )
+    store.add_options(command)
+    command.set_defaults(command=store.store)
 
     command = commands.add_parser("path", help='print the path of the addon: mitmdump -s "$(responses-bridge path)"')
     command.set_defaults(command=_path)

@@ -11,7 +11,7 @@ from addon.wire.json import dump_bytes, dumps
 from addon.wire.responses import Event
 from addon.wire.sse import encode
 
-BINDING_NOTHING = frozenset({"response.created", "response.in_progress", "keepalive"})
+BINDING_NOTHING = frozenset({"response.created", "response.queued", "response.in_progress", "keepalive"})
 """Events after which any provider may still be the one that answers."""
 
 

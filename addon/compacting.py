@@ -15,6 +15,7 @@ from addon.exchange import CallContext, Record
 from addon.preceding import Said, UnheardAnswer, UnheardExchange
 from addon.translate.compaction import Summary, summary_of
 from addon.translate.errors import ApiError
+from addon.translate.notes import Notes
 from addon.tries import ReadCall, Tries
 from addon.wire.json import JsonObject
 from addon.wire.responses import Event, Usage
@@ -53,7 +54,7 @@ class SummaryExchange(UnheardExchange[UnheardAnswer]):
         client: ClientAnswer,
         *,
         new_answer: Callable[[ReadCall], UnheardAnswer],
-        shown: Callable[[Written], JsonObject | Sequence[Event]],
+        shown: Callable[[Written, Notes], JsonObject | Sequence[Event]],
     ) -> None:
         super().__init__(tries, record, context, client, new_answer=new_answer)
         self._shown = shown
@@ -63,7 +64,7 @@ class SummaryExchange(UnheardExchange[UnheardAnswer]):
         if isinstance(summary, ApiError):
             return self._refused(summary)
         self.record.enter(summary.usage)
-        shown = self._shown(summary)
+        shown = self._shown(summary, self._call.notes)
         if isinstance(shown, dict):
             actions = self._client.tell_whole(shown, self._ok)
         else:

@@ -11,16 +11,17 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic
+from typing import Generic, Literal
 from urllib.parse import urlsplit
 
 from addon.actions import Action, Answer, Attempt, Cancel, Data, End, Head
 from addon.client_answer import ClientAnswer, Pace
 from addon.providers.profile import Profile
-from addon.translate.errors import ApiError, busy, from_response, to_headers
+from addon.translate.chat_fold import ChatFold
+from addon.translate.errors import ApiError, busy, from_response, shortened, to_headers
 from addon.translate.notes import Notes, header_value
 from addon.translate.output import ResponseBuilder
-from addon.tries import AnswerReader, CallT, ProviderCall, ReadCall, Tries
+from addon.tries import AnswerReader, CallT, ChatCall, ProviderCall, ReadCall, Tries
 from addon.wire.encoding import BadEncoding, Decoder, TooLarge, UnknownEncoding
 from addon.wire.json import dump_bytes, dumps
 from addon.wire.responses import Event, Usage
@@ -60,6 +61,8 @@ class Record:
     """What was tried before: provider/model, and the code of the error that came of it."""
     status: int = 0
     outcome: str = ""
+    cache: Literal["", "hit", "miss"] = ""
+    """What came of looking for the answer in the cache; empty: it was not looked for there."""
     input_tokens: int | None = None
     output_tokens: int | None = None
     first_event_s: float | None = None
@@ -92,6 +95,9 @@ class Exchange(ABC):
     @abstractmethod
     def over(self) -> bool:
         """The client has all of its answer, or has gone."""
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Told before it begins: `wake` has `tick` called soon, for what happens elsewhere and not upstream."""
 
     @abstractmethod
     def begin(self) -> list[Action]:
@@ -256,6 +262,8 @@ class SingleExchange(Exchange, Generic[CallT]):
         self._watch.heard = self._context.clock()
 
     def upstream_head(self, status: int, headers: Mapping[str, str]) -> list[Action]:
+        if self._over:
+            return []
         self._watch.heard = self._context.clock()
         self._provider_headers = to_headers(headers)
         if not 200 <= status < 300:
@@ -295,8 +303,10 @@ class SingleExchange(Exchange, Generic[CallT]):
         if self._over:
             return []
         target = self._call.target
-        host = urlsplit(self._call.url).netloc.rpartition("@")[2]
-        what = f"The connection to the provider {target.provider} ({host}) failed: {_plainly(message)}."
+        where = urlsplit(self._call.url).netloc.rpartition("@")[2]
+        if target.way.proxy is not None:
+            where += f", by way of the proxy {target.way.proxy.host}:{target.way.proxy.port}"
+        what = f"The connection to the provider {target.provider} ({where}) failed: {_plainly(message)}."
         return self._lost(ApiError.upstream(f"{what} Is it running, and is its base_url right?"))
 
     def client_gone(self) -> None:
@@ -375,6 +385,8 @@ class SingleExchange(Exchange, Generic[CallT]):
         headers = {"x-request-id": self._context.request_id, "x-bridge-target": header_value(self.record.target)}
         if self.record.notes:
             headers["x-bridge-notes"] = self.record.notes.header()
+        if self.record.cache:
+            headers["x-bridge-cache"] = self.record.cache
         if self.record.tried:
             headers["x-bridge-tried"] = header_value(", ".join(self.record.tried))
         return headers | self._provider_headers
@@ -426,7 +438,8 @@ _PLAIN = (
 
 def _plainly(message: str) -> str:
     """The usual troubles in words, not as the operating system numbers them."""
-    return next((plain for pattern, plain in _PLAIN if pattern.search(message)), message.rstrip("."))
+    message = shortened(message.rstrip("."))
+    return next((plain for pattern, plain in _PLAIN if pattern.search(message)), message)
 
 
 class AnsweringExchange(SingleExchange[ReadCall]):
@@ -451,7 +464,8 @@ class ResponsesExchange(AnsweringExchange):
     """POST /v1/responses.
 
     Args:
-        remember: told of the answer once it is complete.
+        remember: told of the answer once it is complete, before the client hears its end. False: it could not be kept,
+            and the client must not be told that it was.
     """
 
     def __init__(
@@ -461,7 +475,7 @@ class ResponsesExchange(AnsweringExchange):
         context: CallContext,
         client: ClientAnswer,
         *,
-        remember: Callable[[ResponseBuilder, ReadCall], None],
+        remember: Callable[[ResponseBuilder, ReadCall], bool],
     ) -> None:
         super().__init__(tries, record, context, client)
         self._builder = client.builder
@@ -496,6 +510,8 @@ class ResponsesExchange(AnsweringExchange):
             self._note_outcome()
         if error is not None and not self._client.begun and not (self._client.stream and self._builder.has_output):
             return [self._answer_error(error)]
+        if self._builder.ended and not self._remember(self._builder, self._call):
+            events = self._builder.not_stored(events)
         actions = self._client.tell(events, self._ok)
         if self._builder.ended:
             self._close(status=200, outcome=self.record.outcome)
@@ -504,17 +520,18 @@ class ResponsesExchange(AnsweringExchange):
     def _note_outcome(self) -> None:
         response = self._builder.response
         usage, error = response["usage"], response["error"]
-        self.record.outcome = f"failed {error['code']}" if error is not None else response["status"]
+        ended = "cached" if self.record.cache == "hit" else response["status"]
+        self.record.outcome = f"failed {error['code']}" if error is not None else ended
         self.record.enter(usage)
-        self._remember(self._builder, self._call)
 
 
-class ChatExchange(SingleExchange[ProviderCall]):
-    """POST /v1/chat/completions: the provider's answer goes to the client as it comes."""
+class ChatExchange(SingleExchange[ChatCall]):
+    """POST /v1/chat/completions: the provider's answer goes to the client as it comes, or folded to one."""
 
-    def __init__(self, tries: Tries[ProviderCall], record: Record, context: CallContext, pace: Pace) -> None:
+    def __init__(self, tries: Tries[ChatCall], record: Record, context: CallContext, pace: Pace) -> None:
         super().__init__(tries, record, context)
         self._pace = pace
+        self._fold: ChatFold | None = None
         self._begun = False
         self._between_events = True
         self._spoke = self._began
@@ -523,19 +540,24 @@ class ChatExchange(SingleExchange[ProviderCall]):
     def _waiting_alarm(self) -> float:
         if not self._call.stream:
             return math.inf
-        return self._spoke + (self._pace.every if self._begun else self._pace.early_headers_after)
+        first = self._pace.early_headers_after if self._fold is None else self._pace.json_after
+        return self._spoke + (self._pace.every if self._begun else first)
 
     def _wait(self) -> list[Action]:
-        """A comment, which all SDKs skip. In a whole answer there is no place for a sign of life."""
+        """A comment, which all SDKs skip, or a blank before what is folded. A whole answer of the provider's is let
+        through as it is, and has no place for a sign of life."""
         if self._context.clock() < self._waiting_alarm:
             return []
-        head: list[Action] = [] if self._begun else [self._begin(200, "text/event-stream")]
+        content_type, sign = ("text/event-stream", b": keep-alive\n\n")
+        if self._fold is not None:
+            content_type, sign = ("application/json", b"\n")
+        head: list[Action] = [] if self._begun else [self._begin(200, content_type)]
         self._spoke = self._context.clock()
-        return [*head, Data(b": keep-alive\n\n")] if self._between_events else head
+        return [*head, Data(sign)] if self._between_events else head
 
     def upstream_head(self, status: int, headers: Mapping[str, str]) -> list[Action]:
         actions = super().upstream_head(status, headers)
-        if actions or self._failure is not None:
+        if actions or self._failure is not None or self._fold is not None:
             return actions
         self._tries.answered(self._call)
         usual = "text/event-stream" if self._call.stream else "application/json"
@@ -545,20 +567,38 @@ class ChatExchange(SingleExchange[ProviderCall]):
         self._begun = True
         return self._head(status, content_type)
 
-    def _prepare(self, call: ProviderCall) -> None:
+    def _prepare(self, call: ChatCall) -> None:
         self._heard = False
+        self._fold = call.fold() if call.fold is not None else None
 
     def _feed(self, data: bytes) -> list[Action]:
+        if self._fold is not None:
+            self._fold.feed(data)
+            return self._lost(self._fold.error) if self._fold.error else []
         self._heard = True
         self._between_events = data.endswith((b"\n\n", b"\r\n\r\n"))
         self._spoke = self._context.clock()
         return [Data(data)]
 
     def _finish(self) -> list[Action]:
+        if self._fold is not None:
+            return self._tell_folded(self._fold)
         self._close(outcome="completed")
         return [End()]
 
+    def _tell_folded(self, fold: ChatFold) -> list[Action]:
+        completion = fold.end()
+        if isinstance(completion, ApiError):
+            return self._lost(completion)
+        self._tries.answered(self._call)
+        head = None if self._begun else self._begin(200, "application/json")
+        self._close(status=200, outcome="completed")
+        body = dump_bytes(completion)
+        return [Data(body), End()] if head is None else [Answer(200, head.headers, body)]
+
     def _fail(self, error: ApiError) -> list[Action]:
+        if self._fold is not None and self._fold.is_complete:  # all was said; only the stream did not end well
+            return self._tell_folded(self._fold)
         if not self._heard:
             another = self._another(error)
             if another is not None:
@@ -566,4 +606,6 @@ class ChatExchange(SingleExchange[ProviderCall]):
         if not self._begun:
             return [self._answer_error(error)]
         self._close(outcome=f"failed {error.code}")
+        if self._fold is not None:
+            return [Data(error.body()), End()]
         return [Data(f"data: {dumps(error.envelope())}\n\n".encode()), End()]

@@ -113,5 +113,9 @@ class Health:
     def learn(self, name: str, illness: Illness) -> None:
         """What another bridge knows, if that is newer."""
         mine = self._ill.get(name)
-        if mine is None or mine.until < illness.until:
-            self._ill[name] = illness
+        if mine is not None and (illness.until, illness.failures) <= (mine.until, mine.failures):
+            return
+        self._ill[name] = illness
+        rest = illness.until - self._now()
+        if rest > 0:
+            self._tell(logging.WARNING, f"{name} rests for {rest:.0f} s (another bridge says so)")

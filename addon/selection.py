@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from addon.health import Health
@@ -21,6 +22,25 @@ _THE_SAME_ELSEWHERE = frozenset({"context_length_exceeded", "content_filter"})
 """What is wrong with the request and not with the target, whatever the status."""
 
 
+class Elsewhere(Protocol):
+    """Who serves the conversations that are not known here, as other bridges tell."""
+
+    def get(self, conversation: str) -> str | None: ...
+
+    def put(self, conversation: str, target: str) -> None:
+        """Tell the others."""
+
+
+class _Alone:
+    """There are no other bridges."""
+
+    def get(self, conversation: str) -> str | None:
+        return None
+
+    def put(self, conversation: str, target: str) -> None:
+        pass
+
+
 class Selection:
     """Orders targets, and learns from what comes of the calls.
 
@@ -30,20 +50,39 @@ class Selection:
 
     def __init__(self, health: Health, draw: Callable[[], float]) -> None:
         self.health = health
+        self.elsewhere: Elsewhere = _Alone()
         self._draw = draw
         self._served: OrderedDict[str, str] = OrderedDict()
         self._used: dict[str, int] = {}
         """The number of the last call that each key was used for."""
         self._uses = 0
+        self._rivals: set[str] = set()
+        """Keys that others may be taken in place of: which of them serves a conversation matters to all bridges."""
 
     def candidates(self, route: Route, conversation: str | None) -> list[Target]:
         """The targets to try, best first. While none is well it is only the one whose rest ends first: clients try
         again themselves, and calls that fail are not to be multiplied by the number of targets."""
         ordered = list(self._drawn(route) if route.balance == "weighted" else self._in_turn(route.targets))
-        sticky = self._served.get(conversation or "")
+        if len(ordered) > 1:
+            self._rivals.update(target.key_name for target in ordered)
+        sticky = self._serving(conversation) if conversation and len(ordered) > 1 else None
         ordered.sort(key=lambda target: _label(target) != sticky)
         well = [target for target in ordered if self.is_well(target)]
         return well or [min(ordered, key=self._rest)]
+
+    def _serving(self, conversation: str) -> str | None:
+        """Who serves a conversation, of several."""
+        if conversation not in self._served:
+            found = self.elsewhere.get(conversation)
+            if found is not None:
+                self._follow(conversation, found)
+        return self._served.get(conversation)
+
+    def _follow(self, conversation: str, label: str) -> None:
+        self._served[conversation] = label
+        self._served.move_to_end(conversation)
+        if len(self._served) > MOST_CONVERSATIONS:
+            self._served.popitem(last=False)
 
     def is_well(self, target: Target) -> bool:
         return self.health.is_well(_names(target))
@@ -54,14 +93,13 @@ class Selection:
         self._uses += 1
         self._used[target.key_name] = self._uses
 
-    def served(self, target: Target, conversation: str | None) -> None:
-        """The target has answered, and is the one to go on with in this conversation."""
+    def served(self, target: Target, *conversations: str) -> None:
+        """The target has answered, and is the one to go on with in the conversation that has these names."""
         self.health.succeeded(_names(target))
-        if conversation:
-            self._served[conversation] = _label(target)
-            self._served.move_to_end(conversation)
-            if len(self._served) > MOST_CONVERSATIONS:
-                self._served.popitem(last=False)
+        for conversation in conversations:
+            self._follow(conversation, _label(target))
+            if target.key_name in self._rivals:
+                self.elsewhere.put(conversation, _label(target))
 
     def failed(self, target: Target, error: ApiError) -> bool:
         """A call of the target has failed. Whether another target might do better.

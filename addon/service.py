@@ -9,25 +9,32 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from addon import endpoints
 from addon.actions import Answer
-from addon.calls import Calls, Place, Vision
+from addon.background import Jobs, Start
+from addon.caching import AnswerCache
+from addon.calls import Calls, Place, Vision, conversation_name
 from addon.client_answer import Pace
 from addon.config import Config, ConfigError, LiveConfig
 from addon.config.model import Limits
 from addon.exchange import CallContext, ChatExchange, ClientCall, Exchange, Record
 from addon.observe.redact import Redactor
 from addon.routing import Router, RoutingError, Target, UnknownModel
-from addon.store.secret import StateError
+from addon.sharing import Sharing
+from addon.state import OpenStore, State, Storage, Turn, limits_of, nothing_kept, store_trouble
+from addon.store.errors import StoreError
+from addon.store.secret import StateError, key_from
+from addon.translate.chat_fold import ChatFold
 from addon.translate.errors import ApiError
 from addon.translate.hosted import HostedPolicy
 from addon.translate.images import images_in
 from addon.translate.notes import Notes
 from addon.translate.passthrough import fit
-from addon.tries import Budget, ChangingTries, Experience, ProviderCall
+from addon.tries import Budget, ChangingTries, ChatCall, Experience
 from addon.wire.encoding import BadEncoding, TooLarge, UnknownEncoding, decode
 from addon.wire.json import MAX_DEPTH, JsonError, JsonObject, depth, loads
 from addon.wire.responses import InvalidRequest, ResponsesRequest, read_request
@@ -50,8 +57,11 @@ class Service:
     Args:
         live: the configuration; looked at anew for every call.
         ids, now: sources of new ids and of the time (seconds since the epoch).
-        state_key: signs what clients keep for us; raises StateError where it cannot be had.
+        state_key: signs what clients keep for us, unless the configuration or other bridges have another key; raises
+            StateError where it cannot be had.
         experience: what earlier calls have taught.
+        open_store: opens the store that the configuration names.
+        start: carries out what is made in the background; None: nothing is.
     """
 
     def __init__(
@@ -62,12 +72,19 @@ class Service:
         now: Callable[[], float],
         state_key: Callable[[], bytes],
         experience: Experience,
+        open_store: OpenStore = nothing_kept,
+        start: Start | None = None,
     ) -> None:
         self._live = live
         self._ids = ids
+        self._now = now
         self.clock = experience.clock
         self._experience = experience
-        self._calls = Calls(ids=ids, now=now, state_key=state_key, experience=experience)
+        self._own_key = state_key
+        self._calls = Calls(ids=ids, now=now, state_key=self._signing_key, experience=experience)
+        self._state = State(Storage(open_store, experience.clock), ids)
+        self.jobs = Jobs(self._state.storage, ids=ids, clock=experience.clock, start=start)
+        self._sharing = Sharing(self._state.storage, experience, now)
         self._generation = -1
         self._router: Router | None = None
         self._redactor = Redactor()
@@ -89,7 +106,27 @@ class Service:
             self._redactor = Redactor(config.secrets())
             for warning in config.warnings:
                 logger.warning("Configuration: %s", warning)
+            self._use_store(config)
         return config
+
+    def _use_store(self, config: Config) -> None:
+        """A warning, where it fails: at the start mitmproxy would end after an error, and most calls need no store."""
+        storage = self._state.storage
+        storage.use(config.store.get_secret_value(), limits_of(config.store_limits))
+        self._sharing.is_on = config.store_is_server
+        self.jobs.configure(config.background, config.keepalive)
+        if storage.trouble is not None:
+            logger.warning("Store: %s Until then nothing is kept.", self.hide(storage.trouble))
+
+    async def share(self) -> None:
+        """Hear what other bridges have found out, and tell them."""
+        await self._sharing.refresh()
+
+    def _signing_key(self) -> bytes:
+        config = self._live.current
+        if config is not None and config.state_key is not None:
+            return key_from(config.state_key.get_secret_value())
+        return self._sharing.signing_key(self._own_key)
 
     @property
     def config(self) -> Config | None:
@@ -114,6 +151,8 @@ class Service:
             plan = Answer.error(ApiError.bridge(self.hide(message), code="bridge_misconfigured", status=503))
         except StateError as error:
             plan = Answer.error(ApiError.bridge(str(error), code="state_unavailable", status=503))
+        except StoreError as error:
+            plan = Answer.error(store_trouble(error))
         except RoutingError as error:
             plan = Answer.error(_routing(error))
         except Exception:
@@ -121,6 +160,7 @@ class Service:
             message = "The bridge failed while it prepared this call; its log says why. This is a bug of the bridge."
             plan = Answer.error(ApiError.bridge(message, code="bridge_error"))
         if isinstance(plan, Answer):
+            plan = replace(plan, headers={"x-request-id": self._ids("req"), **plan.headers})
             path = printable(urlsplit(call.path).path)
             logger.info("%s %s -> %d %s", printable(call.method), path, plan.status, plan.code)
         return plan
@@ -161,6 +201,9 @@ class Service:
             case "POST", "/responses/compact":
                 self._admit(call, config)
                 return self._compact(call, config)
+            case "POST", "/responses/input_tokens":
+                self._admit(call, config)
+                return self._count(call, config)
             case "POST", "/chat/completions":
                 self._admit(call, config)
                 return self._chat(call, config)
@@ -170,7 +213,23 @@ class Service:
             case (("GET" | "HEAD"), model) if model.startswith("/models/"):
                 self._admit(call, config)
                 return endpoints.retrieve_model(self._routes(), unquote(model.removeprefix("/models/")))
+        serve = endpoints.find(call.method, below)
+        if serve is not None:
+            self._admit(call, config)
+            return serve(self._inquiry(call, config))
         return self._unmatched(call, config)
+
+    def _inquiry(self, call: ClientCall, config: Config) -> endpoints.Inquiry:
+        """A call about what is remembered."""
+        return endpoints.Inquiry(
+            caller=_caller(call),
+            query=endpoints.Query.of(urlsplit(call.path).query if call.method != "HEAD" else ""),
+            read_body=lambda: _json_object(_shallow(_decoded(call, config), config)),
+            state=self._state,
+            jobs=self.jobs,
+            ids=self._ids,
+            now=self._now,
+        )
 
     def _unmatched(self, call: ClientCall, config: Config) -> Plan:
         if config.unmatched == "forward":
@@ -187,13 +246,33 @@ class Service:
 
     # --- the two that need a provider
 
-    def _responses(self, call: ClientCall, config: Config) -> Exchange:
-        request = self._request(call, config)
-        return self._calls.respond(request, self._place(request, call, config))
+    def _responses(self, call: ClientCall, config: Config) -> Plan:
+        turn = self._turn(call, config)
+        if turn.request.background:
+            return self._respond_later(turn, self._place(turn, config))
+        return self._calls.respond(turn, self._place(turn, config))
+
+    def _respond_later(self, turn: Turn, place: Place) -> Plan:
+        """The client gets the response that is to be made, or a stream of it that it may leave and come back to."""
+        job = self.jobs.submit(
+            turn,
+            partial(self._calls.new_builder, turn.said),
+            partial(self._calls.respond, turn.streamed(), place),
+        )
+        if turn.request.stream:
+            return self.jobs.follow(turn.caller, job.response, after=-1)
+        return Answer.json(job.response, headers={"x-request-id": self._ids("req")})
 
     def _compact(self, call: ClientCall, config: Config) -> Exchange:
-        request = self._request(call, config)
-        return self._calls.compact(request, self._place(request, call, config))
+        turn = self._turn(call, config)
+        return self._calls.compact(turn, self._place(turn, config))
+
+    def _count(self, call: ClientCall, config: Config) -> Answer:
+        turn = self._turn(call, config)
+        return endpoints.input_tokens(*self._calls.count(turn, self._place(turn, config)))
+
+    def _turn(self, call: ClientCall, config: Config) -> Turn:
+        return self._state.begin(_caller(call), self._request(call, config))
 
     def _request(self, call: ClientCall, config: Config) -> ResponsesRequest:
         try:
@@ -206,15 +285,15 @@ class Service:
             raise ApiError.bad_request(message, param="input", code="too_many_items")
         return request
 
-    def _place(self, request: ResponsesRequest, call: ClientCall, config: Config) -> Place:
-        caller = _caller(call)
-        conversation = f"{caller} {request.prompt_cache_key}" if request.prompt_cache_key else None
-        targets = self._targets(request.model, conversation)
+    def _place(self, turn: Turn, config: Config) -> Place:
+        name = turn.request.prompt_cache_key or turn.conversation or turn.parent
+        conversation = conversation_name(turn.caller, name) if name else None
+        targets = self._targets(turn.request.model, conversation)
         compactor = config.compaction.model
         place = Place(
             targets=targets,
             compactors=self._targets(compactor, conversation) if compactor is not None else targets,
-            caller=caller,
+            caller=turn.caller,
             conversation=conversation,
             hide=self.hide,
             hosted=HostedPolicy(dict(config.hosted_tools.items())),
@@ -224,8 +303,14 @@ class Service:
             pace=_pace(config),
             answer_bytes=config.limits.answer_bytes,
             event_chars=config.limits.event_chars,
+            cache=self._cache(turn.caller, config),
         )
-        return self._seeing(place, request, config)
+        return self._seeing(place, turn.request, config)
+
+    def _cache(self, caller: str, config: Config) -> AnswerCache | None:
+        if config.cache is None:
+            return None
+        return AnswerCache(self._state.storage, "" if config.cache.shared else caller, config.cache.ttl_s)
 
     def _seeing(self, place: Place, request: ResponsesRequest, config: Config) -> Place:
         """The place with the model that describes images, if there are any for a model that takes none.
@@ -246,10 +331,18 @@ class Service:
         asked = body.get("model")
         targets = self._targets(asked if isinstance(asked, str) else None)
 
-        def fitted(target: Target) -> ProviderCall:
+        def fitted(target: Target) -> ChatCall:
             notes = Notes()
             fitting, stream = fit(body, target.profile, model=target.model, notes=notes)
-            return ProviderCall(target, fitting, stream, notes)
+            fold = partial(
+                ChatFold,
+                target.profile,
+                provider=target.provider,
+                notes=notes,
+                event_chars=config.limits.event_chars,
+            )
+            folds = stream and body.get("stream") is not True
+            return ChatCall(target, fitting, stream, notes, fold if folds else None)
 
         return ChatExchange(
             ChangingTries(targets, fitted, self._experience, _budget(config)),

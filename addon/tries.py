@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import JsonValue
@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from addon.routing import Target
 from addon.selection import Selection
 from addon.store.learned import Learned
+from addon.translate.chat_fold import ChatFold
 from addon.translate.errors import ApiError, UpstreamError
 from addon.translate.healing import Remedy, bent, remedy
 from addon.translate.items import Seal
@@ -40,12 +41,6 @@ class AnswerReader(Protocol):
 
     def fail(self, error: ApiError) -> list[Event]:
         """The answer broke off."""
-
-
-class ChatNames(Protocol):
-    """Knows the names that tools have at the provider."""
-
-    def chat_name(self, kind: Literal["function", "custom"], name: str, namespace: str | None) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +70,20 @@ class ProviderCall:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatCall(ProviderCall):
+    """A call whose answer goes to a client that speaks chat itself."""
+
+    fold: Callable[[], ChatFold] | None = None
+    """Makes one answer of the provider's stream, for a client that has asked for none."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReadCall(ProviderCall):
     """A call whose answer is read into a `ResponseBuilder`."""
 
     reader: Callable[[ResponseBuilder], AnswerReader]
     seal: Seal
     """Makes the `encrypted_content` of reasoning items: the reasoning is this model's."""
-    names: ChatNames
 
     @property
     def origin(self) -> str:
@@ -182,7 +184,7 @@ class ChangingTries(Tries[CallT]):
     Args:
         targets: where the call may be served, best first.
         make: converts the client's request for a target. Raises ApiError where it cannot be served there.
-        conversation: names the conversation that is to stay with the target that serves it now.
+        conversations: names of the conversation, which is to stay with the target that serves it now.
 
     Raises:
         ApiError: the first call cannot be made.
@@ -194,12 +196,12 @@ class ChangingTries(Tries[CallT]):
         make: Callable[[Target], CallT],
         experience: Experience,
         budget: Budget,
-        conversation: str | None = None,
+        conversations: Sequence[str] = (),
     ) -> None:
         self._make = make
         self._experience = experience
         self._budget = budget
-        self._conversation = conversation
+        self._conversations = conversations
         self._targets = list(targets)
         self._remedies: list[Remedy] = []
         self._until = experience.clock() + budget.seconds
@@ -225,7 +227,7 @@ class ChangingTries(Tries[CallT]):
         for found in self._remedies:
             self._experience.learned.learn(place_of(target), target.model, found.overrides, found.what, found.why)
         self._remedies.clear()
-        self._experience.selection.served(target, self._conversation)
+        self._experience.selection.served(target, *self._conversations)
 
     def final(self, error: ApiError) -> ApiError:
         """Of several targets that have failed: when one of them may be asked again."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import platform
 import statistics
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+import bench_chain
 import bench_micro
 from bench_rig import Client, Heard, Provider, Proxy, bare, bridge
 from bench_traffic import chat_answer, long_call, small_call
@@ -38,12 +40,22 @@ class Plan:
     """In the one long stream."""
     history: int = 1_000_000
     """Bytes of conversation in a long call."""
+    chain: int = 1_000
+    """Responses that continue one another."""
 
 
 FULL = Plan(rounds=7, events=2000, calls=60, long_calls=8, connections=20, memory_streams=100, memory_events=20_000)
 QUICK = Plan(rounds=3, events=600, calls=20, long_calls=3, connections=8, memory_streams=100, memory_events=5_000)
 TINY = Plan(
-    rounds=1, events=20, calls=2, long_calls=1, connections=1, memory_streams=2, memory_events=50, history=20_000
+    rounds=1,
+    events=20,
+    calls=2,
+    long_calls=1,
+    connections=1,
+    memory_streams=2,
+    memory_events=50,
+    history=20_000,
+    chain=50,
 )
 
 EVENTS_OF_A_SHORT_STREAM = 50
@@ -223,7 +235,8 @@ def main() -> int:
             print(row)
         print()
     print("| the conversion alone, without a proxy | |\n|---|---|")
-    for name, value in bench_micro.measure(plan.events, plan.history, plan.rounds):
+    alone = bench_micro.measure(plan.events, plan.history, plan.rounds)
+    for name, value in itertools.chain(alone, bench_chain.measure(plan.chain, plan.rounds)):
         print(f"| {name} | {value} |")
     return 0
 

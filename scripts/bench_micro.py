@@ -19,6 +19,7 @@ from addon.config import LiveConfig, load_config  # noqa: E402
 from addon.exchange import ClientCall, Exchange  # noqa: E402
 from addon.experience import experience_with, learned_in  # noqa: E402
 from addon.service import Service  # noqa: E402
+from addon.state import OpenStore, nothing_kept  # noqa: E402
 from addon.wire.responses import read_request  # noqa: E402
 
 PER_READ = 50
@@ -27,27 +28,27 @@ PER_READ = 50
 
 def measure(events: int, history: int, rounds: int) -> Iterator[tuple[str, str]]:
     """Name and value of each measurement: the best of the rounds, since noise only ever adds."""
-    service = _service()
+    service = new_service()
     portions = chat_answer(events)
-    yield "a streamed chunk → an event", _shown(_best(rounds, lambda: _stream(service, portions)) / events)
+    yield "a streamed chunk → an event", shown(best(rounds, lambda: _stream(service, portions)) / events)
     yield (
         f"the same, {PER_READ} chunks in one read",
-        _shown(_best(rounds, lambda: _stream(service, _joined(portions))) / events),
+        shown(best(rounds, lambda: _stream(service, _joined(portions))) / events),
     )
     small, long = small_call(), long_call(history)
     size = f"{history / 1e6:g} MB"
-    yield "a small request → a chat request", _shown(_best(rounds * 20, lambda: _begin(service, small)))
-    yield f"a request of {size} → a chat request", _shown(_best(rounds * 2, lambda: _begin(service, long)))
-    yield "… of which reading and checking it", _shown(_best(rounds * 2, lambda: read_request(long)))
+    yield "a small request → a chat request", shown(best(rounds * 20, lambda: begin(service, small)))
+    yield f"a request of {size} → a chat request", shown(best(rounds * 2, lambda: begin(service, long)))
+    yield "… of which reading and checking it", shown(best(rounds * 2, lambda: read_request(long)))
 
 
 def profile(events: int, history: int) -> None:
     """Print what takes the time of each of the two."""
-    service = _service()
+    service = new_service()
     portions, long = chat_answer(events), long_call(history)
     for name, work in (
         (f"{events} events", lambda: _stream(service, portions)),
-        ("one long request", lambda: _begin(service, long)),
+        ("one long request", lambda: begin(service, long)),
     ):
         work()
         profiler = cProfile.Profile()
@@ -60,7 +61,7 @@ def _joined(portions: Sequence[bytes]) -> list[bytes]:
     return [b"".join(portions[start : start + PER_READ]) for start in range(0, len(portions), PER_READ)]
 
 
-def _service() -> Service:
+def new_service(open_store: OpenStore = nothing_kept) -> Service:
     config = load_config(None, {}, {"base_url": "http://127.0.0.1:9/v1", "model": "bench"})
     numbers = itertools.count()
     return Service(
@@ -69,10 +70,11 @@ def _service() -> Service:
         now=time.time,
         state_key=lambda: bytes(32),
         experience=experience_with(learned_in(None)),
+        open_store=open_store,
     )
 
 
-def _begin(service: Service, body: bytes) -> Exchange:
+def begin(service: Service, body: bytes) -> Exchange:
     plan = service.plan(ClientCall("POST", "/v1/responses", {"authorization": "Bearer any"}, body))
     assert isinstance(plan, Exchange), plan
     plan.begin()
@@ -80,14 +82,14 @@ def _begin(service: Service, body: bytes) -> Exchange:
 
 
 def _stream(service: Service, portions: Sequence[bytes]) -> None:
-    exchange = _begin(service, small_call())
+    exchange = begin(service, small_call())
     exchange.upstream_head(200, {"content-type": "text/event-stream"})
     for portion in portions:
         exchange.upstream_data(portion)
     assert exchange.over
 
 
-def _best(rounds: int, work: Callable[[], object]) -> float:
+def best(rounds: int, work: Callable[[], object]) -> float:
     """Seconds."""
     times = []
     for _ in range(rounds):
@@ -97,5 +99,5 @@ def _best(rounds: int, work: Callable[[], object]) -> float:
     return min(times)
 
 
-def _shown(seconds: float) -> str:
+def shown(seconds: float) -> str:
     return f"{seconds * 1e6:.1f} µs" if seconds < 1e-3 else f"{seconds * 1e3:.1f} ms"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -172,6 +173,21 @@ class Proxy:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
         raise RuntimeError("/proc does not tell the peak memory of a process")
+
+    def memory_mb(self) -> float:
+        """The memory that it has now (resident)."""
+        return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def files(self) -> int:
+        """How many files, sockets among them, it has open."""
+        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def log(self) -> str:
+        """All that it has printed."""
+        return self._log.read_text("utf-8", "replace")
 
     def stop(self) -> None:
         self._process.terminate()

@@ -40,6 +40,7 @@ RESPONSE_KEYS = frozenset(
         "max_tool_calls",
         "store",
         "background",
+        "conversation",
         "service_tier",
         "metadata",
         "safety_identifier",
@@ -142,16 +143,20 @@ class _Stream:
     def read(self) -> None:
         created = self._next("response.created", "response")["response"]
         self._first = created
-        self._in_progress(created)
-        self._in_progress(self._next("response.in_progress", "response")["response"])
+        if self._at("response.queued"):
+            self._new(created, "queued")
+            self._new(self._next("response.queued", "response")["response"], "queued")
+        else:
+            self._new(created)
+        self._new(self._next("response.in_progress", "response")["response"])
         while self._at("response.output_item.added"):
             self._item()
         told = self._error() if self._at("error") else None
         self._terminal(told)
         self._require(self._position == len(self._events), "something follows the terminal event")
 
-    def _in_progress(self, response: Mapping[str, Any]) -> None:
-        self._response(response, "in_progress")
+    def _new(self, response: Mapping[str, Any], status: str = "in_progress") -> None:
+        self._response(response, status)
         self._same("output of a new response", response["output"], [])
         for key in ("usage", "error", "incomplete_details", "completed_at"):
             self._same(f"{key} of a new response", response[key], None)

@@ -71,6 +71,22 @@ def test_a_wrong_input_goes_back_once(tmp_path: Path, name: str) -> None:
     assert completed["output"][1]["input"] == "7"
 
 
+REPLAYING = "overrides: {replay: always, replay_scope: all_turns}"
+
+
+@pytest.mark.parametrize("include", [[], ["reasoning.encrypted_content"]], ids=["not asked for", "asked for"])
+def test_the_model_gets_its_thoughts_back(tmp_path: Path, include: list[str]) -> None:
+    config = (CHECKED + "check_schemas: true\n").replace("api_key:", f"{REPLAYING}, api_key:")
+    body = {"model": "gpt-5", "input": "How many?", "tools": TOOLS, "text": {"format": FORM}, "include": include}
+    for answer in (calling(("count", given("seven"))), saying(WRONG)):
+        thoughtful = answer.replace(b'"role": "assistant"', b'"role": "assistant", "reasoning_content": "Seven?"')
+        exchange = plan(service(tmp_path, config), body)
+        exchange.begin()
+        messages = sent(told(exchange, thoughtful))["messages"]
+        assert isinstance(messages, list)
+        assert messages[-2]["reasoning_content"] == "Seven?"
+
+
 def test_a_second_wrong_input_is_the_clients_to_judge(tmp_path: Path) -> None:
     exchange = asked(tmp_path)
     exchange.begin()

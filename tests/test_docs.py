@@ -157,6 +157,9 @@ def test_each_variable_has_its_row(variable: str) -> None:
 # --- examples --------------------------------------------------------------------------------------------------------
 
 
+OWN_PROFILE = 'id = "own"\nbase_url = "http://localhost:1/v1"\nevidence = "U"\nchecked = "2026-11"\n'
+
+
 def yaml_examples() -> list[object]:
     return [
         pytest.param(content, id=f"{named(path)}-{number}")
@@ -175,6 +178,8 @@ def test_each_configuration_example_is_valid(example: str, tmp_path: Path) -> No
         first = re.search(r"^  ([\w-]+):", config, re.MULTILINE)
         assert first is not None
         config += f'models: {{"*": {first[1]}/a-model}}\n'
+    for name in re.findall(r"\./([\w-]+\.toml)", config):
+        (tmp_path / name).write_text(OWN_PROFILE)
     path = tmp_path / "bridge.yaml"
     path.write_text(config, "utf-8")
     env = dict.fromkeys(re.findall(r"\$\{(\w+)", config), "a-value")

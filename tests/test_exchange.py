@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import pytest
 from pydantic import SecretStr
@@ -15,11 +16,12 @@ from addon.client_answer import ClientAnswer, Pace
 from addon.exchange import CallContext, ChatExchange, Exchange, Record, ResponsesExchange
 from addon.providers.profile import Profile
 from addon.routing import Credential, Target
+from addon.translate.chat_fold import ChatFold
 from addon.translate.notes import Notes
 from addon.translate.output import ResponseBuilder, no_seal
 from addon.translate.request import to_chat
 from addon.translate.stream import StreamConverter
-from addon.tries import OneTry, ProviderCall, ReadCall
+from addon.tries import ChatCall, OneTry, ReadCall
 from addon.wire.json import JsonObject
 from addon.wire.responses import OutputItem, read_request
 from addon.wire.sse import SSEParser
@@ -64,7 +66,6 @@ def responses(
             builder, TARGET.profile, chat.tools, provider="acme", notes=notes, hide=hide
         ),
         seal=no_seal,
-        names=chat.tools,
     )
     return ResponsesExchange(
         OneTry(provider_call),
@@ -76,15 +77,17 @@ def responses(
             pace=Pace(),
             clock=now,
         ),
-        remember=lambda builder, _: kept.append(builder.response["output"]),
+        remember=lambda builder, _: kept.append(builder.response["output"]) is None,
     )
 
 
-def chat(*, stream: bool = True) -> ChatExchange:
+def chat(*, stream: bool = True, folds: bool = False) -> ChatExchange:
     ticks = clock()
     body: JsonObject = {"model": "acme-1", "messages": [], "stream": stream}
+    notes = Notes()
+    fold = partial(ChatFold, TARGET.profile, provider="acme", notes=notes)
     return ChatExchange(
-        OneTry(ProviderCall(TARGET, body, stream, Notes())),
+        OneTry(ChatCall(TARGET, body, stream, notes, fold if folds else None)),
         Record("chat/completions", "gpt-5", "acme/acme-1"),
         CallContext("req_1", lambda: next(ticks), hide),
         Pace(),
@@ -283,6 +286,45 @@ def test_a_chat_answer_passes_as_it_comes() -> None:
     assert isinstance(head, Head)
     assert exchange.upstream_data(sse(HELLO)) == [Data(sse(HELLO))]
     assert exchange.upstream_end() == [End()]
+
+
+def test_a_chat_stream_is_folded_for_a_client_that_wants_one_answer() -> None:
+    exchange = chat(folds=True)
+    exchange.begin()
+    assert exchange.upstream_head(200, {"content-type": "text/event-stream", "x-request-id": "req_theirs"}) == []
+    assert exchange.upstream_data(sse(HELLO)) == []
+    (answer,) = exchange.upstream_end()
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert json.loads(answer.body)["choices"][0]["message"]["content"] == "Hello"
+    assert (exchange.record.status, exchange.record.outcome) == (200, "completed")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        pytest.param(sse(HELLO, {"error": {"message": "overloaded", "code": 503}}), "server_error", id="error"),
+        pytest.param(b"data: [DONE]\n\n", "upstream_invalid", id="nothing"),
+    ],
+)
+def test_a_folded_stream_may_end_with_an_error(body: bytes, code: str) -> None:
+    exchange = chat(folds=True)
+    exchange.begin()
+    exchange.upstream_head(200, {})
+    _, error = error_of([*exchange.upstream_data(body), *exchange.upstream_end()])
+    assert error["code"] == code
+
+
+@pytest.mark.parametrize("finish", ["stop", None])
+def test_a_folded_stream_that_breaks_is_whole_if_all_was_said(finish: str | None) -> None:
+    exchange = chat(folds=True)
+    exchange.begin()
+    exchange.upstream_head(200, {})
+    choice = {"index": 0, "delta": {"content": "Hi"}, "finish_reason": finish}
+    assert exchange.upstream_data(sse({"choices": [choice]}, done=False)) == []
+    (answer,) = exchange.upstream_lost("reset by peer")
+    assert isinstance(answer, Answer)
+    assert answer.status == (200 if finish else 502)
 
 
 def test_a_chat_error_has_openais_shape() -> None:

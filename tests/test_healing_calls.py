@@ -74,7 +74,7 @@ class Bridge:
             def reader(builder: ResponseBuilder) -> StreamConverter:
                 return StreamConverter(builder, target.profile, chat.tools, provider=target.provider, notes=notes)
 
-            return ReadCall(target, chat.body, chat.stream, notes, reader, no_seal, chat.tools)
+            return ReadCall(target, chat.body, chat.stream, notes, reader, no_seal)
 
         builder = ResponseBuilder(request, ids=lambda prefix: f"{prefix}_{next(ids)}", now=lambda: 0.0, seal=no_seal)
         return ResponsesExchange(

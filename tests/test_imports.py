@@ -17,16 +17,26 @@ ROOMS = {
     "addon.routing": ("addon.wire", "addon.providers", "addon.config"),
     "addon.store": ("addon.wire",),
     "addon.observe": ("addon.wire",),
+    "addon.state": ("addon.wire", "addon.config", "addon.store", "addon.translate"),
+    "addon.endpoints": (
+        "addon.wire", "addon.routing", "addon.store", "addon.translate", "addon.state", "addon.background",
+        "addon.actions", "addon.client_answer", "addon.exchange",
+    ),
+    "addon.background": (
+        "addon.wire", "addon.config", "addon.store", "addon.translate", "addon.state",
+        "addon.actions", "addon.client_answer", "addon.exchange",
+    ),
     "addon.translate": ("addon.wire", "addon.providers.profile"),
     "addon.proxy": (
-        "addon.wire", "addon.config", "addon.routing", "addon.store", "addon.observe",
-        "addon.actions", "addon.exchange", "addon.service", "addon.endpoints", "addon.experience", "addon.health",
+        "addon.wire", "addon.config", "addon.routing", "addon.store", "addon.observe", "addon.translate.errors",
+        "addon.actions", "addon.exchange", "addon.service", "addon.endpoints", "addon.state", "addon.experience", "addon.health",
+        "addon.background",
     ),
     "addon.bridge": ("addon.proxy",),
     "addon.cli": ("addon", "addon.commands", "addon.demo"),
     "addon.commands": (
         "addon", "addon.demo", "addon.wire", "addon.config", "addon.routing", "addon.providers", "addon.store",
-        "addon.observe", "addon.experience", "addon.service",
+        "addon.observe", "addon.state", "addon.experience", "addon.service", "addon.sharing",
         "addon.direct_calls", "addon.probes", "addon.live_check",
     ),
     "addon.live_check": (
@@ -43,12 +53,24 @@ CALL = tuple(
     f"addon.{name}"
     for name in (
         "actions", "client_answer", "health", "selection", "tries", "experience", "exchange", "preceding",
-        "compacting", "checking", "calls", "endpoints",
+        "compacting", "checking", "caching", "calls", "sharing",
         "service",
     )
 )  # fmt: skip
 BELOW_CALL = tuple(
-    f"addon.{room}" for room in ("wire", "translate", "providers", "config", "routing", "store", "observe")
+    f"addon.{room}"
+    for room in (
+        "wire",
+        "translate",
+        "providers",
+        "config",
+        "routing",
+        "store",
+        "observe",
+        "state",
+        "background",
+        "endpoints",
+    )
 )
 
 PURE = ("addon.wire", "addon.translate", "addon.probes")

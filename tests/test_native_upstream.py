@@ -202,10 +202,11 @@ def test_a_wrong_input_of_a_custom_tool_goes_back(tmp_path: Path) -> None:
     exchange, _ = begun(service(tmp_path, config(more="check_grammars: true")), {"tools": tools})
     wrong = {"type": "custom_tool_call", "id": "x", "call_id": "c1", "name": "dial", "input": "zero"}
 
-    again = attempt_of(told(exchange, response(wrong)))
+    again = attempt_of(told(exchange, response(reasoning_item("Hm.", encrypted_content="gAAAA="), wrong)))
     final = result(told(exchange, response({**wrong, "input": "0"})))
 
-    sent_back = json.loads(again.body)["input"][-2:]
+    thought, *sent_back = json.loads(again.body)["input"][-3:]
+    assert thought["encrypted_content"] == "gAAAA="
     assert [(item["type"], item["call_id"]) for item in sent_back] == [
         ("custom_tool_call", "c1"),
         ("custom_tool_call_output", "c1"),

@@ -133,7 +133,7 @@ def test_what_fails_and_recovers_is_told_with_its_cause(clock: Clock) -> None:
     selection = Selection(Health(clock, lambda level, message: told.append((level, message))), Random(1).random)
     selection.failed(A, error(429, "rate_limit_exceeded", retry_after="60"))
     selection.failed(A, LOST)
-    selection.served(A, None)
+    selection.served(A)
     assert told == [
         (WARNING, "a#1 rests for 60 s (429 rate_limit_exceeded)"),
         (WARNING, "a.test rests for 5 s (server_error)"),

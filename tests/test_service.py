@@ -6,7 +6,7 @@ import gzip
 import itertools
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,11 +15,13 @@ import pytest
 import zstandard
 
 from addon.actions import Action, Answer, Attempt
+from addon.background import Start
 from addon.config import LiveConfig, load_config
 from addon.exchange import ChatExchange, ClientCall, Exchange, ResponsesExchange
 from addon.health import Health
 from addon.selection import Selection
 from addon.service import Forward, Plan, Service
+from addon.state import OpenStore, nothing_kept
 from addon.store.learned import Learned
 from addon.tries import Experience
 
@@ -32,7 +34,15 @@ models:
 """
 
 
-def service(tmp_path: Path, text: str = CONFIG, env: Mapping[str, str] | None = None) -> Service:
+def service(
+    tmp_path: Path,
+    text: str = CONFIG,
+    env: Mapping[str, str] | None = None,
+    *,
+    open_store: OpenStore = nothing_kept,
+    start: Start | None = None,
+    clock: Callable[[], float] = lambda: 0.0,
+) -> Service:
     path = tmp_path / "bridge.yaml"
     path.write_text(text)
     count = itertools.count()
@@ -42,7 +52,9 @@ def service(tmp_path: Path, text: str = CONFIG, env: Mapping[str, str] | None = 
         ids=lambda prefix: f"{prefix}_{next(count)}",
         now=lambda: 0.0,
         state_key=lambda: b"k" * 32,
-        experience=Experience(Learned(None, now=lambda: 0.0), Selection(Health(lambda: 0.0), lambda: 0.0), lambda: 0.0),
+        experience=Experience(Learned(None, now=lambda: 0.0), Selection(Health(lambda: 0.0), lambda: 0.0), clock),
+        open_store=open_store,
+        start=start,
     )
 
 
@@ -120,7 +132,7 @@ def test_a_compressed_body_is_read(tmp_path: Path, encoding: str, compress: obje
             b'{"model":"gpt-5","input":"x","previous_response_id":"resp_1"}',
             {},
             400,
-            "unsupported_parameter",
+            "previous_response_not_found",
             id="state",
         ),
     ],
@@ -138,7 +150,7 @@ def test_a_wrong_field_is_named(tmp_path: Path) -> None:
     assert json.loads(plan.body)["error"]["param"] == "input[0].role"
 
 
-@pytest.mark.parametrize("path", ["/v1/responses/resp_1", "/v1/files", "/", "/v2/responses", "/v1x/responses"])
+@pytest.mark.parametrize("path", ["/v1/responses/resp_1/chart", "/v1/files", "/", "/v2/responses", "/v1x/responses"])
 def test_other_paths_are_blocked_or_let_through(tmp_path: Path, path: str) -> None:
     assert error_of(service(tmp_path).plan(call("GET", path)))[:2] == (404, "not_served_by_bridge")
     assert isinstance(service(tmp_path, CONFIG + "unmatched: forward\n").plan(call("GET", path)), Forward)

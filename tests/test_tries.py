@@ -41,7 +41,7 @@ def tries(
     make: Callable[[Target], ProviderCall] = made,
     budget: Budget | None = None,
 ) -> ChangingTries[ProviderCall]:
-    return ChangingTries(targets, make, experience, budget or Budget(), "talk")
+    return ChangingTries(targets, make, experience, budget or Budget(), ["talk"])
 
 
 def test_a_target_that_fails_makes_way_for_the_next(experience: Experience) -> None:

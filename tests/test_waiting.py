@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -16,11 +17,12 @@ from addon.providers.profile import Profile
 from addon.routing import Target
 from addon.selection import Selection
 from addon.store.learned import Learned
+from addon.translate.chat_fold import ChatFold
 from addon.translate.notes import Notes
 from addon.translate.output import ResponseBuilder, no_seal
 from addon.translate.request import to_chat
 from addon.translate.stream import StreamConverter
-from addon.tries import Budget, ChangingTries, Experience, ProviderCall, ReadCall
+from addon.tries import Budget, ChangingTries, ChatCall, Experience, ReadCall
 from addon.wire.responses import read_request
 from tests.grammar import check_stream
 from tests.sdk_models import validate_event, validate_response
@@ -53,7 +55,7 @@ def responses(clock: Clock, *targets: Target, stream: bool = True) -> ResponsesE
         def reader(builder: ResponseBuilder) -> StreamConverter:
             return StreamConverter(builder, target.profile, chat.tools, provider=target.provider, notes=notes)
 
-        return ReadCall(target, chat.body, chat.stream, notes, reader, no_seal, chat.tools)
+        return ReadCall(target, chat.body, chat.stream, notes, reader, no_seal)
 
     builder = ResponseBuilder(request, ids=lambda prefix: f"{prefix}_{next(count)}", now=lambda: 0.0, seal=no_seal)
     return ResponsesExchange(
@@ -61,13 +63,15 @@ def responses(clock: Clock, *targets: Target, stream: bool = True) -> ResponsesE
         Record("responses", "gpt-5", FIRST.label),
         CallContext("req_1", clock, str),
         ClientAnswer(builder, stream=stream, pace=PACE, clock=clock),
-        remember=lambda *_: None,
+        remember=lambda *_: True,
     )
 
 
-def chat(clock: Clock, *, stream: bool = True) -> ChatExchange:
-    def call(target: Target) -> ProviderCall:
-        return ProviderCall(target, {"stream": stream}, stream, Notes())
+def chat(clock: Clock, *, stream: bool = True, folds: bool = False) -> ChatExchange:
+    def call(target: Target) -> ChatCall:
+        notes = Notes()
+        fold = partial(ChatFold, target.profile, provider=target.provider, notes=notes)
+        return ChatCall(target, {"stream": stream}, stream, notes, fold if folds else None)
 
     return ChatExchange(
         ChangingTries((FIRST,), call, experience(clock), Budget()),
@@ -184,6 +188,43 @@ def test_a_whole_chat_answer_has_no_place_for_a_sign_of_life(clock: Clock) -> No
     exchange = chat(clock, stream=False)
     connected(clock, exchange)
     assert passing(clock, exchange, 299) == []
+
+
+def think(clock: Clock, exchange: Exchange, seconds: float) -> None:
+    """So long the provider sends signs of life, of which the client hears nothing."""
+    until = clock.time + seconds
+    while clock.time < until:
+        assert passing(clock, exchange, min(60, until - clock.time)) == []
+        assert exchange.upstream_data(b": ping\n\n") == []
+
+
+def test_a_chat_answer_that_is_folded_begins_with_blanks(clock: Clock) -> None:
+    exchange = chat(clock, folds=True)
+    connected(clock, exchange)
+    exchange.upstream_head(200, {})
+    think(clock, exchange, 239)
+    head, blank = passing(clock, exchange, 1)
+    assert isinstance(head, Head)
+    assert head.headers["content-type"] == "application/json"
+    assert blank == Data(b"\n")
+    assert passing(clock, exchange, 20) == [Data(b"\n")]
+    exchange.upstream_data(b'data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\n')
+    data, end = exchange.upstream_end()
+    assert isinstance(data, Data)
+    assert json.loads(data.data)["choices"][0]["message"]["content"] == "Hi"
+    assert isinstance(end, End)
+
+
+def test_a_folded_answer_that_has_begun_may_fail(clock: Clock) -> None:
+    exchange = chat(clock, folds=True)
+    connected(clock, exchange)
+    exchange.upstream_head(200, {})
+    think(clock, exchange, 239)
+    passing(clock, exchange, 1)
+    data, end = exchange.upstream_lost("reset by peer")
+    assert isinstance(data, Data)
+    assert json.loads(data.data)["error"]["code"] == "server_error"
+    assert isinstance(end, End)
 
 
 # --- giving up the provider

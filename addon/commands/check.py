@@ -12,6 +12,7 @@ import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from addon.experience import experience_with, learned_in
 from addon.live_check import LiveCheck
 from addon.observe.redact import Redactor
 from addon.service import Service
+from addon.sharing import forget_lessons
+from addon.state import limits_of, stores_in
+from addon.store.errors import StoreError
 from addon.store.learned import WEEK_S, Learned, Lesson
 from addon.store.secret import state_dir
 
@@ -84,7 +88,7 @@ def check(options: argparse.Namespace, passed_on: list[str]) -> int:
     config = loaded(settings, os.environ)
     learned = learned_in(state_dir(os.environ, Path.home()))
     if options.forget:
-        learned.forget()
+        _forget(config, learned)
     hide = Redactor(config.secrets()).redact
     found = survey(config, os.environ)
     if not options.json:
@@ -93,6 +97,21 @@ def check(options: argparse.Namespace, passed_on: list[str]) -> int:
     if options.json:
         print(hide(_json(found, learned.lessons(), results)))
     return 0 if not found.problems and all(result.works for result in results) else 1
+
+
+def _forget(config: Config, learned: Learned) -> None:
+    """Here, and at all bridges that share a store."""
+    learned.forget()
+    if not config.store_is_server:
+        return
+    try:
+        opened = stores_in(state_dir(os.environ, Path.home()))
+        store = opened(config.store.get_secret_value(), limits_of(config.store_limits))
+        if store is not None:
+            with closing(store):
+                forget_lessons(store.values, time.time())
+    except StoreError as error:
+        raise CommandError(f"Other bridges could not be told to forget. {error}") from error
 
 
 # --- the configuration

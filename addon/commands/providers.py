@@ -1,4 +1,4 @@
-"""Lists the providers that are built in, or shows all that is known about one of them."""
+"""Lists the providers that are built in, or shows all that is known about one of them, or about one in a file."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from addon.commands import CommandError
 from addon.commands.layout import wrapped
 from addon.config.errors import did_you_mean
-from addon.providers.platforms import Fields, Platform, builtin_platforms
+from addon.providers.platforms import Fields, Platform, builtin_platforms, load_platform_file
+from addon.providers.profile import ProfileError
 
 MARKS = {
     "D": "the vendor's documentation",
@@ -32,7 +34,10 @@ _JSON = TypeAdapter[object](object)
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "id", nargs="?", metavar="NAME", help="show this one: its fields, its rules for models, and why"
+        "id",
+        nargs="?",
+        metavar="NAME|FILE.toml",
+        help="show this one: its fields, its rules for models, and why; a profile of your own by its file",
     )
     parser.add_argument("--json", action="store_true", help="write JSON, for programs")
 
@@ -48,11 +53,20 @@ def providers(options: argparse.Namespace, passed_on: list[str]) -> int:
 
 
 def _named(name: str) -> Platform:
+    if name.lower().endswith(".toml"):
+        return _in_file(Path(name).expanduser())
     known = builtin_platforms()
     if name not in known:
         remedy = did_you_mean(name, tuple(known), listed=False)
         raise CommandError(f"there is no built-in provider {name}.{remedy} `responses-bridge providers` lists all.")
     return known[name]
+
+
+def _in_file(path: Path) -> Platform:
+    try:
+        return load_platform_file(path)
+    except ProfileError as error:
+        raise CommandError(str(error)) from error
 
 
 # --- for programs

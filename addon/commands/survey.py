@@ -25,6 +25,7 @@ class ProviderFacts:
     name: str
     base_url: str
     profile: str
+    """Its id, and the file it is from if it is not built in."""
     mode: str
     """Which of its APIs is called."""
     key: str
@@ -91,7 +92,8 @@ def _provider(config: Config, name: str, key_source: str | None) -> ProviderFact
     if missing is not None:
         key = f"NO KEY: {missing_variables(missing)}"
     base_url = base_url_for(provider, profile, ASKED) or ""
-    return ProviderFacts(name, _unquoted(base_url), profile.id, provider.mode, key, ready=missing is None)
+    known_as = profile.id if provider.profile_file is None else f"{profile.id} ({provider.profile_file})"
+    return ProviderFacts(name, _unquoted(base_url), known_as, provider.mode, key, ready=missing is None)
 
 
 def _origins(provider: Provider, environment: Mapping[str, str]) -> str:

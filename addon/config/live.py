@@ -72,8 +72,8 @@ class LiveConfig:
         return source if source is not None and _stamp(source) is None else None
 
     def _look(self) -> dict[Path, _Stamp]:
-        key_files = self.current.findings.key_files if self.current is not None else ()
-        return {path: _stamp(path) for path in (*self._paths, *key_files)}
+        named = self.current.findings.files if self.current is not None else ()
+        return {path: _stamp(path) for path in (*self._paths, *named)}
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from addon.config.errors import ConfigError, did_you_mean, file_trouble, problem_at
 from addon.config.model import (
+    STATE_KEY_BYTES,
     Config,
     Findings,
     ModelRoute,
@@ -23,8 +24,10 @@ from addon.config.model import (
 from addon.config.reading import Expansion, read_yaml, validated
 from addon.config.remotes import Remote, fill, host_pattern, is_loopback, is_nearby, placeholders, remote_of
 from addon.config.shortcut import Choice, Shortcut, keys_in, no_provider
-from addon.providers.platforms import builtin_platforms
+from addon.providers.platforms import builtin_platforms, load_platform_file
 from addon.providers.profile import Profile, ProfileError
+
+STATE_KEY_VARIABLE = "BRIDGE_STATE_KEY"
 
 KEYLESS = "none"
 """The `api_key` of a provider that wants no key."""
@@ -39,11 +42,11 @@ class _Loader:
         self._shortcut = Shortcut.read(env, overrides)
         self._source = str(path) if path is not None else "environment"
         self._warnings: list[str] = []
-        self._key_files: list[Path] = []
+        self._files: list[Path] = []
         self._missing_keys: dict[str, tuple[str, ...]] = {}
 
     def load(self) -> Config:
-        config = self._with_remotes(self._from_file())
+        config = self._with_profile_files(self._with_remotes(self._with_state_key(self._from_file())))
         choice = self._choice(config)
         config = self._with_choice(config, choice) if choice else config
         config = self._with_platforms(self._with_models(config))
@@ -54,7 +57,7 @@ class _Loader:
         return config.with_findings(
             Findings(
                 source=self._path,
-                key_files=tuple(self._key_files),
+                files=tuple(self._files),
                 missing_keys=MappingProxyType(self._missing_keys),
                 warnings=tuple(self._warnings),
                 no_provider=None if config.models else no_provider(self._env),
@@ -84,6 +87,35 @@ class _Loader:
         except ValueError as error:
             raise ConfigError(f"BRIDGE_REMOTES: each entry {error}.") from None
         return config.model_copy(update={"allowed_remotes": (*(config.allowed_remotes or ()), *remotes)})
+
+    def _with_state_key(self, config: Config) -> Config:
+        """The key of the environment, unless the file names one."""
+        key = self._env.get(STATE_KEY_VARIABLE, "").strip()
+        if config.state_key is not None or not key:
+            return config
+        if len(key.encode()) < STATE_KEY_BYTES:
+            raise ConfigError(
+                f"{STATE_KEY_VARIABLE} needs at least {STATE_KEY_BYTES} characters. Make one: openssl rand -base64 32."
+            )
+        return config.model_copy(update={"state_key": SecretStr(key)})
+
+    def _with_profile_files(self, config: Config) -> Config:
+        providers = {name: self._with_profile_file(name, each) for name, each in config.providers.items()}
+        return config.model_copy(update={"providers": providers})
+
+    def _with_profile_file(self, name: str, provider: Provider) -> Provider:
+        if provider.profile_file is None:
+            return provider
+        path = self._beside(provider.profile_file)
+        self._files.append(path)
+        try:
+            return provider.with_platform(load_platform_file(path))
+        except ProfileError as error:
+            raise self._error(f"{error}.", "providers", name, "profile") from None
+
+    def _beside(self, path: Path) -> Path:
+        """A path that the configuration file names, relative to that file."""
+        return (self._path.parent if self._path else Path()) / path.expanduser()
 
     # Which provider, if one for everything
 
@@ -213,11 +245,8 @@ class _Loader:
         try:
             profile = provider_profile(name, provider, model="")
         except ProfileError as error:
-            at = (
-                "profile"
-                if provider.profile is not None and provider.profile not in builtin_platforms()
-                else "overrides"
-            )
+            unknown = provider.platform is None and provider.profile not in (None, *builtin_platforms())
+            at = "profile" if unknown else "overrides"
             raise self._error(f"{str(error).removeprefix('overrides: ')}.", "providers", name, at) from None
         for field, named in (("headers", profile.headers), ("query", profile.query)):
             if any(names_credential(key) for key in named):
@@ -291,8 +320,8 @@ class _Loader:
             return provider.api_key.get_secret_value().strip()
         if provider.api_key_file is None:
             return None
-        path = (self._path.parent if self._path else Path()) / provider.api_key_file.expanduser()
-        self._key_files.append(path)
+        path = self._beside(provider.api_key_file)
+        self._files.append(path)
         try:
             key = path.read_text("utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:

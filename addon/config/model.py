@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from addon.config.remotes import HostPattern, Remote, fill, host_matches, remote_of
-from addon.providers.platforms import builtin_platforms, profile_for
+from addon.providers.platforms import Platform, builtin_platforms, profile_for, resolve
 from addon.providers.profile import Profile
 from addon.wire.json import MAX_DEPTH
 
@@ -111,6 +111,15 @@ def _known_store(name: SecretStr) -> SecretStr:
     return name
 
 
+STATE_KEY_BYTES = 32
+
+
+def _long_enough(key: SecretStr) -> SecretStr:
+    if len(key.get_secret_value().encode()) < STATE_KEY_BYTES:
+        raise ValueError(f"needs at least {STATE_KEY_BYTES} characters; `openssl rand -base64 32` makes such a key")
+    return key
+
+
 PATIENCE_S = 300
 """Codex and clients on Node give up after so many seconds in which they hear nothing."""
 
@@ -131,6 +140,7 @@ ProxyUrl: TypeAlias = Annotated[str, AfterValidator(_proxy_url)]
 ProviderName: TypeAlias = Annotated[str, AfterValidator(_provider_name)]
 Secret: TypeAlias = Annotated[SecretStr, AfterValidator(_not_blank)]
 StoreName: TypeAlias = Annotated[SecretStr, BeforeValidator(_store_name), AfterValidator(_known_store)]
+StateKey: TypeAlias = Annotated[SecretStr, AfterValidator(_long_enough)]
 Silence: TypeAlias = Annotated[float, Field(gt=0), AfterValidator(_within_patience)]
 
 
@@ -179,7 +189,7 @@ class Provider(Section):
     base_url: str | None = None
     """URL that `/chat/completions` is appended to; not needed when the profile knows it. May hold `{name}` places."""
     profile: str | None = None
-    """Id of a built-in profile; default: the provider's own name, else the one the host of `base_url` belongs to."""
+    """A built-in profile's id, or a `.toml` file with one; default: the provider's name, else by `base_url`'s host."""
     api_key: Secret | None = None
     """The provider's key, best as `${VARIABLE}`; `none` sends no key. Default: the profile's environment variables."""
     api_keys: tuple[Secret, ...] = Field(default=(), min_length=1)
@@ -201,7 +211,9 @@ class Provider(Section):
     proxy: ProxyUrl | None = None
     """The HTTP proxy that leads to the provider, such as `http://proxy.example.com:3128`."""
     mode: ApiMode = "chat"
-    """Which of its APIs is called: `chat`/completions, its own `responses`, or `auto`: that where it is known to work."""
+    """Which of its APIs is called: `chat`/completions, its own `responses`, or `auto`: that if it is known to work."""
+
+    _platform: Platform | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -220,6 +232,22 @@ class Provider(Section):
     def keys(self) -> tuple[SecretStr, ...]:
         """All its keys, whether one was given or several."""
         return self.api_keys or (() if self.api_key is None else (self.api_key,))
+
+    @property
+    def profile_file(self) -> Path | None:
+        """The file that `profile` names, as it is written there; None if it is an id."""
+        return Path(self.profile) if self.profile is not None and self.profile.lower().endswith(".toml") else None
+
+    @property
+    def platform(self) -> Platform | None:
+        """What was read from that file."""
+        return self._platform
+
+    def with_platform(self, platform: Platform) -> "Provider":
+        """The same provider with a platform that was read from a file."""
+        copy = self.model_copy()
+        copy._platform = platform
+        return copy
 
 
 class ModelTarget(Section):
@@ -348,6 +376,15 @@ class Limits(Section):
     """Most calls that wait for one of those to end; one more gets a 429."""
 
 
+class Background(Section):
+    """Responses that are made without a client that waits (`background: true`)."""
+
+    concurrent: int = Field(default=16, gt=0)
+    """Most of them that are made at once."""
+    queued: int = Field(default=256, ge=0)
+    """Most that wait for one of those to end; one more gets a 429."""
+
+
 class StoreLimits(Section):
     """How much the store keeps, and for how long. What has not been continued for longest goes first."""
 
@@ -356,7 +393,16 @@ class StoreLimits(Section):
     responses: int = Field(default=100_000, gt=0)
     """Most responses, those of conversations included."""
     megabytes: int = Field(default=1024, gt=0)
-    """Most space that all of it takes up, in millions of bytes."""
+    """Most space that all of it takes up, in MiB."""
+
+
+class Cache(Section):
+    """Answers given again to identical requests, without a call of the provider."""
+
+    ttl_s: float = Field(default=3600, gt=0)
+    """Seconds for which an answer is given again."""
+    shared: bool = False
+    """Whether callers with different keys get each other's answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +410,8 @@ class Findings:
     """What loading found out besides the values themselves."""
 
     source: Path | None = None
-    key_files: tuple[Path, ...] = ()
+    files: tuple[Path, ...] = ()
+    """Files it names: with keys, and with profiles."""
     missing_keys: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Providers whose key is missing, and the variables that would hold it."""
     warnings: tuple[str, ...] = ()
@@ -410,10 +457,28 @@ class Config(Section):
     """Where responses and conversations are kept: `sqlite`, `sqlite:///PATH`, `memory`, `off`, or a server: `redis://…`."""
     store_limits: StoreLimits = StoreLimits()
     """How much the store keeps, and for how long."""
+    state_key: StateKey | None = None
+    """Signs the reasoning and summaries that clients keep; the same for all machines that are to read them."""
+    cache: Cache | None = None
+    """Whether answers are given again to identical requests. Not given: each request is a call of a provider."""
+    background: Background = Background()
+    """Responses that are made without a client that waits."""
     shutdown_grace_s: float = Field(default=30, ge=0)
     """Seconds that calls under way have to end when the bridge is told to stop."""
 
     _findings: Findings = PrivateAttr(default_factory=Findings)
+
+    @model_validator(mode="after")
+    def _cache_has_a_place(self) -> "Config":
+        if self.cache is not None and self.store.get_secret_value() == "off":
+            raise ValueError("cache needs a store to keep answers in, and store is off; say memory, at least")
+        return self
+
+    @property
+    def store_is_server(self) -> bool:
+        """Several machines may use the same store."""
+        written = self.store.get_secret_value()
+        return written not in STORES and urlsplit(written).scheme != "sqlite"
 
     @property
     def findings(self) -> Findings:
@@ -444,6 +509,7 @@ class Config(Section):
     def secrets(self) -> tuple[str, ...]:
         """Every secret in the configuration, for the redactor."""
         keys = [key for provider in self.providers.values() for key in provider.keys]
+        keys += [self.state_key] if self.state_key is not None else []
         return (*(key.get_secret_value() for key in (*keys, *(self.clients.keys or ()))), *self._store_password())
 
     def _store_password(self) -> tuple[str, ...]:
@@ -455,6 +521,8 @@ class Config(Section):
 
 def provider_profile(name: str, provider: Provider, model: str) -> Profile:
     """The profile that holds for one model (the provider's name of it) at a configured provider."""
+    if provider.platform is not None:
+        return resolve(provider.platform, model=model, overrides=provider.overrides)
     platform = provider.profile or (name if name in builtin_platforms() else None)
     return profile_for(platform, base_url=provider.base_url, model=model, overrides=provider.overrides)
 

@@ -129,8 +129,9 @@ def _resolve(platform: Platform, model: str, overrides_json: str) -> Profile:
 
 
 def _base_layers(platform: Platform, model: str) -> Iterable[Fields]:
-    known = platform.id != GENERIC
-    yield builtin_platforms()[GENERIC].stated
+    generic = builtin_platforms()[GENERIC]
+    known = platform is not generic
+    yield generic.stated
     if platform.inherit_lineage or not known:
         yield from (rule.fields for rule in _lineage_rules() if rule.applies_to(model))
     if known:
@@ -204,9 +205,11 @@ def _lineage_rules() -> tuple[Rule, ...]:
 def load_platform_file(path: Path) -> Platform:
     """Read and check one platform file; a `base` in it names a built-in platform."""
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProfileError(f"{path}: cannot be read: {error}") from error
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ProfileError(f"{path}: is not UTF-8 text; save it as such") from error
+    except OSError as error:
+        raise ProfileError(f"{path}: cannot be read ({error.strerror}); correct the path or its permissions") from error
     return _platform(_parse(text, str(path)), str(path))
 
 
@@ -215,6 +218,8 @@ def _parse(text: str, source: str) -> dict[str, object]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{source}: not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise ProfileError(f"{source}: is nested too deeply; write it out flat") from error
 
 
 def _platform(data: dict[str, object], source: str) -> Platform:

@@ -237,7 +237,7 @@ class Profile(
     # tools
 
     tools: bool = True
-    """Whether the model can call functions at all; false removes tools."""
+    """Whether the model can call functions at all; false removes tools, and tells earlier calls as text."""
     tool_choice_values: tuple[ToolChoice, ...] = ("none", "auto", "required", "named")
     """Forms of `tool_choice` the provider accepts."""
     tool_choice_fallback: Literal["auto", "filter_required", "filter_any", "error"] = "auto"
@@ -254,7 +254,7 @@ class Profile(
     """A function's `strict`: `send`, `drop`, or give all functions the same value."""
     custom_tools: Literal["function", "custom"] = "function"
     """Custom (free text) tools: as a `function` with one string, or as chat's own `custom` tools, grammar included."""
-    schema_flavor: Literal["none", "gemini", "mfjs", "grammar", "inline_defs"] = "none"
+    schema_flavor: Literal["none", "no_additional_properties", "inline_defs", "gemini", "mfjs", "grammar"] = "none"
     """How JSON schemas are rewritten: not at all, or to the subset a provider understands."""
     tool_id: ToolIdRule = ToolIdRule()
     """What the provider accepts as a call's id: `max_len`, `charset`, `exact_len`."""
@@ -301,6 +301,8 @@ class Profile(
     """Parameters with another name here: OpenAI's name, and the provider's."""
     clamp: Mapping[str, Limits] = {}
     """Lowest and highest value of a numeric parameter."""
+    zero_temperature: Fragment | None = None
+    """Sent in place of a `temperature` of 0, or below what `clamp` allows; none: it is sent as it is, or raised."""
     n_max: int = Field(default=1, ge=1)
     """Highest `n`."""
     stop_max: int = Field(default=4, ge=0)
@@ -326,6 +328,8 @@ class Profile(
     """Provider's value for an effort (none … ultra) that is not in `effort_values`; one in neither is left out."""
     thinking_budgets: Mapping[str, int] = {}
     """Tokens that `$budget` stands for, by effort; without an entry for an effort, no budget is sent."""
+    thinking_budget_min: int | None = Field(default=None, ge=1)
+    """Smallest budget the provider accepts; thinking is off where the limit of the output leaves no room for it."""
     thinking_needs_stream: bool = False
     """Stream from the provider whenever the model thinks, also for a client that wants one answer."""
 
@@ -356,6 +360,8 @@ class Profile(
     """Which assistant turns carry it: those with calls, or all."""
     call_extra: tuple[str, ...] = ("extra_content",)
     """Opaque keys of a tool call that are kept and sent back with it."""
+    call_extra_missing: Fragment | None = None
+    """Merged into the first call of a turn whose calls have none of these keys, where they are demanded."""
 
     # stream
 

@@ -245,7 +245,7 @@ class AttemptStream(layer.Layer):
         elif self._streams:
             self._post(UpstreamData(self.stream_id, data))
         elif self._size > self._board.service.limits.answer_bytes:
-            self._post_whole(b"".join(self._body))  # where it is found to be too long
+            self._post_whole(b"".join(self._body))  # an error is read, and anything else found to be too long
             yield from self._cancel("the answer is too long")
         else:
             self._post(UpstreamAlive(self.stream_id))
@@ -272,7 +272,6 @@ class AttemptStream(layer.Layer):
             self._post(UpstreamLost(self.stream_id, "the call was killed in the proxy"))
         else:
             self._post_whole(response.raw_content or b"")
-            self._post(UpstreamEnd(self.stream_id))
         yield from self._drop()
 
     def _post_whole(self, body: bytes) -> None:
@@ -280,6 +279,7 @@ class AttemptStream(layer.Layer):
         assert response is not None
         self._post(UpstreamHead(self.stream_id, response.status_code, _headers(response)))
         self._post(UpstreamData(self.stream_id, body))
+        self._post(UpstreamEnd(self.stream_id))
 
     # --- trouble
 

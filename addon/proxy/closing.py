@@ -48,7 +48,7 @@ class Closing:
             ctx.master.shutdown()
             return
         now, seconds = self._grace()
-        self._traffic.closes_at = now + seconds
+        self._traffic.close(now + seconds)
         self._task = asyncio.get_running_loop().create_task(self._close(seconds))
 
     async def _close(self, seconds: float) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import suppress
 from weakref import WeakSet
 
 from mitmproxy.addons.proxyserver import Proxyserver
-from mitmproxy.connection import Client, Server
+from mitmproxy.connection import Client, Connection, ConnectionState, Server
+from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.server import ConnectionHandler
 
 UNLIMITED = 1 << 40
@@ -26,6 +28,8 @@ class Connections:
         self._clients: WeakSet[Client] = WeakSet()
         self._writers: dict[str, asyncio.StreamWriter] = {}
         """Of the connections to providers, by their ids."""
+        self._early: dict[commands.RequestWakeup, asyncio.Event] = {}
+        """What ends the wait for a wake-up before its time."""
 
     def unsent(self, client: Client) -> int:
         """Bytes written to a client that it has not taken."""
@@ -42,11 +46,37 @@ class Connections:
         if writer is not None:
             writer.transport.abort()
 
+    def mend(self, client: Client) -> None:
+        """See to it that what belongs to a connection ends with it.
+
+        mitmproxy cancels the task that reads a connection to close it. If that just waits to hand on what it has read,
+        the socket stays open, and nobody is told that it is no longer read.
+        """
+        handler = self._handler(client)
+        if handler is None:
+            return
+        read = handler.handle_connection
+
+        async def read_and_close(connection: Connection) -> None:
+            try:
+                await read(connection)
+            except asyncio.CancelledError:
+                if connection in handler.transports:
+                    connection.state = ConnectionState.CLOSED
+                    await handler.server_event(events.ConnectionClosed(connection))
+                    writer = handler.transports.pop(connection).writer
+                    if writer is not None:
+                        writer.close()
+                raise
+
+        handler.handle_connection = read_and_close  # type: ignore[method-assign]
+
     def take(self, client: Client) -> None:
         """It is one of the bridge's. It may have as many connections to one provider as it has calls, not five."""
         self._clients.add(client)
         handler = self._handler(client)
         if handler is not None:
+            self.let_wake_early(handler)
             handler.max_conns = defaultdict(lambda: asyncio.Semaphore(UNLIMITED))
 
     @property
@@ -75,6 +105,26 @@ class Connections:
         writer = self._writers.pop(server.id, None)
         if writer is not None and writer.transport.get_write_buffer_size():
             writer.transport.abort()
+
+    def wake(self, request: commands.RequestWakeup) -> None:
+        """Do now what a layer has asked for later, on a connection whose wake-ups can be early."""
+        self._early.setdefault(request, asyncio.Event()).set()
+
+    def let_wake_early(self, handler: ConnectionHandler) -> None:
+        """mitmproxy has no other way to tell the layers of a connection of what has happened elsewhere."""
+
+        async def wakeup(request: commands.RequestWakeup) -> None:
+            try:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._early.setdefault(request, asyncio.Event()).wait(), request.delay)
+            finally:  # also when the client has gone
+                self._early.pop(request, None)
+            task = asyncio.current_task()
+            assert task is not None
+            handler.wakeup_timer.discard(task)
+            await handler.server_event(events.Wakeup(request))
+
+        handler.wakeup = wakeup  # type: ignore[method-assign]
 
     def _handler(self, client: Client) -> ConnectionHandler | None:
         return None if self._server is None else self._server.connections.get(client.id)

@@ -15,18 +15,23 @@ from pathlib import Path
 from mitmproxy import ctx, exceptions, http, tls
 from mitmproxy.addonmanager import Loader
 from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.connection import Client
 from mitmproxy.proxy import layer, mode_specs
 from mitmproxy.proxy.layers import ClientQuicLayer, ClientTLSLayer
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from addon.config import Config, LiveConfig, config_candidates, find_config, load_config
+from addon.exchange import Exchange
 from addon.experience import experience_with, learned_in
 from addon.health import Health
+from addon.proxy.background import BackgroundCalls
 from addon.proxy.closing import Closing
 from addon.proxy.connections import Connections
 from addon.proxy.flows import Guard
 from addon.proxy.layer import BridgeLayer
+from addon.proxy.sessions import Sessions
 from addon.service import Service, printable
+from addon.state import stores_in
 from addon.store.secret import signing_key, state_dir
 
 logger = logging.getLogger("responses_bridge")
@@ -48,6 +53,7 @@ class Bridge:
         self._guard = Guard()
         self._service: Service | None = None
         self._connections = Connections(None)
+        self._background: BackgroundCalls | None = None
         self._watch: asyncio.Task[None] | None = None
 
     # --- life
@@ -83,8 +89,9 @@ class Bridge:
             self._guard.options = standing.options
             self._guard.traffic = standing.traffic
             ctx.master.addons.remove(standing)
+            ctx.master.addons.remove(ctx.master.addons.get(Sessions.name))
             gc.unfreeze()
-        ctx.master.addons.add(self._guard)
+        ctx.master.addons.add(self._guard, Sessions())
 
     def configure(self, updated: set[str]) -> None:
         options = {"bridge_config", *(f"bridge_{name}" for name in _OVERRIDES)}
@@ -122,8 +129,23 @@ class Bridge:
             logger.error("responses-bridge: %s", problem)
         key = functools.cache(lambda: signing_key(state_dir(env, home)))
         experience = experience_with(learned_in(state_dir(env, home)), Health(time.time, self._tell))
-        self._service = Service(live, ids=_new_id, now=time.time, state_key=key, experience=experience)
+        self._service = Service(
+            live,
+            ids=_new_id,
+            now=time.time,
+            state_key=key,
+            experience=experience,
+            open_store=stores_in(state_dir(env, home)),
+            start=self._start_in_background,
+        )
+        self._guard.traffic.jobs.add(self._service.jobs)
         self._take_up()
+
+    def _start_in_background(self, exchange: Exchange, response_id: str) -> None:
+        if self._service is not None:
+            guard = self._guard
+            self._background = self._background or BackgroundCalls(guard.own_flows, guard.traffic, self._connections)
+            self._background.start(self._service, exchange, response_id)
 
     def _tell(self, level: int, message: str) -> None:
         """What becomes of targets. Parts of it are a client's or a provider's words."""
@@ -142,6 +164,18 @@ class Bridge:
                 self._take_up()
             except Exception:
                 logger.exception("The configuration could not be looked at; it will be tried again.")
+            try:
+                await self._share()
+            except Exception:
+                logger.exception("What other bridges know could not be had; it will be tried again.")
+            try:
+                self._guard.traffic.look_after_jobs()
+            except Exception:
+                logger.exception("What is made in the background could not be looked after; it will be tried again.")
+
+    async def _share(self) -> None:
+        if self._service is not None:
+            await self._service.share()
 
     def _take_up(self) -> None:
         """Put the configuration in force into mitmproxy's options, unless the user has set those."""
@@ -190,6 +224,9 @@ class Bridge:
             nextlayer.layer = BridgeLayer(
                 context, self._service, self._guard.own_flows, self._guard.traffic, self._connections
             )
+
+    def client_connected(self, client: Client) -> None:
+        self._connections.mend(client)
 
     def server_connected(self, data: ServerConnectionHookData) -> None:
         if self._is_ours(data.client.sni, None):

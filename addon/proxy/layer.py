@@ -14,6 +14,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 from mitmproxy import flow as mitmflow
@@ -102,7 +103,7 @@ class BridgeLayer(HttpLayer):
         self._attempts: dict[int, AttemptStream] = {}
         self._unwanted: set[int] = set()
         self._alarms: dict[int, float] = {}
-        self._wakeups: dict[commands.Command, float] = {}
+        self._wakeups: dict[commands.RequestWakeup, float] = {}
         self._http2: set[Address] = set()
         self._dead: set[Connection] = set()
 
@@ -197,9 +198,11 @@ class BridgeLayer(HttpLayer):
     # --- streams
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        stream = BridgeStream(self.context.fork(), stream_id, self, self._own_flows)
-        self.streams[stream_id] = stream
+        stream = self.streams[stream_id] = self._new_stream(stream_id)
         yield from self.event_to_child(stream, events.Start())
+
+    def _new_stream(self, stream_id: int) -> HttpStream:
+        return BridgeStream(self.context.fork(), stream_id, self, self._own_flows)
 
     # --- Switchboard
 
@@ -214,6 +217,13 @@ class BridgeLayer(HttpLayer):
             self._alarms.pop(stream_id, None)
         else:
             self._alarms[stream_id] = at
+
+    def wake(self, stream_id: int) -> None:
+        if stream_id in self.streams:
+            self.set_alarm(stream_id, self.service.clock())
+            for wakeup in self._wakeups:
+                self._sockets.wake(wakeup)
+                break
 
     def open_attempt(self, attempt: Attempt, client_id: int, *, again: bool) -> int:
         # A connection that still carries the rest of an answer would be offered for reuse.
@@ -319,6 +329,7 @@ class BridgeStream(HttpStream):
             case Exchange():
                 self._exchange = plan
                 self._board.traffic.enter(self)
+                plan.listen(partial(self._board.wake, self.stream_id))
                 self.flow.comment = f"bridge: {printable(plan.record.model)} -> {plan.record.target}"
                 yield from self._act(self._unless_it_fails(plan, plan.begin))
                 self._set_alarm()

@@ -24,6 +24,9 @@ class Switchboard(Protocol):
     def set_alarm(self, stream_id: int, at: float | None) -> None:
         """Have a `Tick` posted to a stream at a time of the service's clock, not an earlier one; None: never."""
 
+    def wake(self, stream_id: int) -> None:
+        """Have a `Tick` posted to a stream soon. May be asked for at any time, and from anywhere."""
+
     def open_attempt(self, attempt: Attempt, client_id: int, *, again: bool) -> int:
         """Begin a call of a provider on behalf of a client's stream, `again` if it is not its first; its stream id."""
 

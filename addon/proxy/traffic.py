@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from mitmproxy import http
 from mitmproxy.proxy.layer import Layer
 
 from addon.actions import Answer
+from addon.background import Jobs
 from addon.config import Config
 from addon.proxy.turns import Turn, Turns
 from addon.translate.errors import ApiError
@@ -21,6 +22,8 @@ class Traffic:
         self.turns = Turns()
         self.closes_at = math.inf
         """When calls that are still under way are ended, on the clock of the service; infinite: not at all."""
+        self.jobs: WeakSet[Jobs] = WeakSet()
+        """What is made in the background: by this bridge, and by those of earlier loads that are not done yet."""
         self._under_way: set[Layer] = set()
         self._waiting: WeakKeyDictionary[http.HTTPFlow, Turn] = WeakKeyDictionary()
 
@@ -54,7 +57,18 @@ class Traffic:
         if turn is not None:
             await turn.gone.wait()
 
+    def look_after_jobs(self) -> None:
+        """To be called every second or so."""
+        for jobs in list(self.jobs):
+            jobs.look_after()
+
     # --- the end
+
+    def close(self, at: float) -> None:
+        """Refuse what comes now and what still waits to be made; end what is under way at a time of the clock."""
+        self.closes_at = at
+        for jobs in list(self.jobs):
+            jobs.stop(stopping())
 
     @property
     def closing(self) -> bool:

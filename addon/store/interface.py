@@ -116,6 +116,10 @@ class Values(Protocol):
 
     def delete(self, kind: str, key: str) -> None: ...
 
+    def settle(self, kind: str, key: str, value: bytes) -> bytes:
+        """What is under this key for good: the value, or the one that was there first. Of several all get the same."""
+        ...
+
 
 class Leases(Protocol):
     """Which processes are alive, so that what a dead one was working on does not run forever."""

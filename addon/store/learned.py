@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +16,7 @@ from addon.wire.json import Json, JsonError, JsonObject, dump_bytes, loads
 logger = logging.getLogger("responses_bridge")
 
 WEEK_S = 7 * 24 * 3600.0
+MAX_LESSONS = 512
 _GROWING = frozenset({"drop_params"})
 """Overrides that are lists to which a lesson adds; of the others the newest holds."""
 
@@ -34,6 +36,22 @@ class Lesson:
     """What is done about it, for people."""
     when: float
     """When it was learned last, in seconds of the clock that the store was given."""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it is about: of two with the same key the newer one holds."""
+        return self.place, self.model, self.what
+
+    def as_json(self) -> JsonObject:
+        """For `lessons_in`."""
+        return {**asdict(self), "overrides": dict(self.overrides)}
+
+
+def lessons_in(document: Json) -> list[Lesson]:
+    """The lessons of a document that was written; what is none is left out."""
+    entries = document.get("lessons") if isinstance(document, dict) else None
+    found = [_lesson(entry) for entry in entries] if isinstance(entries, list) else []
+    return [lesson for lesson in found if lesson is not None]
 
 
 _Key: TypeAlias = tuple[str, str, str]
@@ -63,7 +81,7 @@ class Learned:
         now: Callable[[], float],
         valid: Callable[[Mapping[str, Json]], bool] = lambda overrides: True,
         max_age_s: float = WEEK_S,
-        max_lessons: int = 512,
+        max_lessons: int = MAX_LESSONS,
     ) -> None:
         self._path = path
         self._now = now
@@ -96,10 +114,26 @@ class Learned:
         self._unsaved.add((place, model, what))
         self._write()
 
-    def forget(self, place: str | None = None, model: str | None = None) -> None:
-        """Forget the lessons of a place, of a model, of a model at a place, or all."""
+    def take(self, lessons: Iterable[Lesson]) -> None:
+        """Keep what bridges elsewhere have learned, where it is newer."""
         self._refresh()
-        meant = [lesson for lesson in self._all() if place in (None, lesson.place) and model in (None, lesson.model)]
+        known = {lesson.key: lesson.when for lesson in self._all()}
+        newer = [each for each in lessons if known.get(each.key, -math.inf) < each.when and self._valid(each.overrides)]
+        if not newer:
+            return
+        self._unsaved.update(lesson.key for lesson in newer)
+        for lesson in sorted([*self._all(), *newer], key=lambda lesson: lesson.when):  # what is newer holds
+            self._put(lesson)
+        self._write()
+
+    def forget(self, place: str | None = None, model: str | None = None, *, before: float = math.inf) -> None:
+        """Forget the lessons of a place, of a model, of a model at a place, or all; of these, what is not newer."""
+        self._refresh()
+        meant = [
+            lesson
+            for lesson in self._all()
+            if place in (None, lesson.place) and model in (None, lesson.model) and lesson.when <= before
+        ]
         for lesson in meant:
             self._remove(lesson)
         if meant:
@@ -125,7 +159,7 @@ class Learned:
         del lessons[lesson.what]
         if not lessons:
             del self._by_model[lesson.place, lesson.model]
-        self._unsaved.discard((lesson.place, lesson.model, lesson.what))
+        self._unsaved.discard(lesson.key)
 
     def _prune(self) -> None:
         newest_last = sorted(self._all(), key=lambda lesson: (self._is_fresh(lesson), lesson.when))
@@ -143,7 +177,7 @@ class Learned:
         if state == self._state:
             return
         self._state = state
-        ours = [lesson for lesson in self._all() if (lesson.place, lesson.model, lesson.what) in self._unsaved]
+        ours = [lesson for lesson in self._all() if lesson.key in self._unsaved]
         theirs = self._read(self._path) if state is not None else []
         self._by_model.clear()
         for lesson in sorted([*theirs, *ours], key=lambda lesson: lesson.when):
@@ -158,20 +192,18 @@ class Learned:
         except JsonError as error:
             self._warn(f"is broken ({error}) and will be written anew")
             return []
-        entries = document.get("lessons") if isinstance(document, dict) else None
-        found = [_lesson(entry) for entry in entries] if isinstance(entries, list) else []
         present = self._now()
         return [
             replace(lesson, when=min(lesson.when, present))
-            for lesson in found
-            if lesson is not None and self._valid(lesson.overrides)
+            for lesson in lessons_in(document)
+            if self._valid(lesson.overrides)
         ]
 
     def _write(self) -> None:
         self._prune()
         if self._path is None:
             return
-        document: JsonObject = {"lessons": [_as_json(lesson) for lesson in self._all()]}
+        document: JsonObject = {"lessons": [lesson.as_json() for lesson in self._all()]}
         try:
             _replace(self._path, dump_bytes(document))
         except OSError as error:
@@ -210,10 +242,6 @@ def _lesson(entry: Json) -> Lesson | None:
         }:
             return Lesson(place, model, overrides, what, why, float(when))
     return None
-
-
-def _as_json(lesson: Lesson) -> JsonObject:
-    return {**asdict(lesson), "overrides": dict(lesson.overrides)}
 
 
 def _state_of(path: Path) -> _FileState:

@@ -1,18 +1,22 @@
 """Where the bridge keeps its state on disk, and the key it signs with what it hands to clients to keep.
 
 The key outlives restarts and is shared by all bridges that use the same directory: what one has signed, each of them
-recognises.
+recognises. Bridges on several machines get theirs from the configuration, or from the store that they share.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import secrets
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from addon.store.errors import StoreError
+from addon.store.interface import Values
 
 logger = logging.getLogger("responses_bridge")
 
@@ -59,6 +63,38 @@ def signing_key(directory: Path) -> bytes:
     key = _read(path)
     _keep_private(path)
     return key
+
+
+def key_from(text: str) -> bytes:
+    """The key that a secret of the configuration stands for."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def shared_key(values: Values, own: Callable[[], bytes]) -> bytes:
+    """The key of all bridges that use the same store: the first one's own, so that it still reads what it has signed.
+
+    Raises:
+        StateError: the store cannot be asked.
+    """
+    try:
+        return settle_key(values, _own_or_new(own))
+    except StoreError as error:
+        raise StateError(
+            f"The signing key is in the store, which cannot be asked for it. {error} Or give all bridges the same key: "
+            "set BRIDGE_STATE_KEY."
+        ) from error
+
+
+def settle_key(values: Values, key: bytes) -> bytes:
+    """The key in the store, which is this one if there was none. Raises: StoreError."""
+    return values.settle("secret", "signing", key)
+
+
+def _own_or_new(own: Callable[[], bytes]) -> bytes:
+    try:
+        return own()
+    except StateError:  # without a directory the key is in the store alone
+        return secrets.token_bytes(KEY_BYTES)
 
 
 def _make(directory: Path) -> None:

@@ -18,7 +18,16 @@ from addon.translate.errors import ApiError
 from addon.translate.notes import Notes
 from addon.wire.chat import AudioContent, ContentPart, FileContent, FileData, ImageContent, ImageUrl, TextContent
 from addon.wire.json import Json, clean
-from addon.wire.responses import AudioPart, EncryptedPart, FilePart, ImagePart, Part, RefusalPart, TextPart
+from addon.wire.responses import (
+    AgentMessage,
+    AudioPart,
+    EncryptedPart,
+    FilePart,
+    ImagePart,
+    Part,
+    RefusalPart,
+    TextPart,
+)
 from addon.wire.responses import Content as ResponsesContent
 
 _DETAILS = {"low": "low", "high": "high", "auto": "auto", "original": "high"}
@@ -62,6 +71,13 @@ def headed(heading: str, parts: tuple[ContentPart, ...]) -> tuple[ContentPart, .
     if parts and parts[0]["type"] == "text":
         return (text_part(f"{heading}\n{parts[0]['text']}"), *parts[1:])
     return (text_part(heading), *parts)
+
+
+def from_agent(message: AgentMessage, parts: tuple[ContentPart, ...]) -> tuple[ContentPart, ...]:
+    """What another agent said, under a heading that names both: no provider has a role for it."""
+    author, recipient = clean(message.author or "(unknown)"), clean(message.recipient or "")
+    names = f"{author} to {recipient}" if recipient else author
+    return headed(f"Message from agent {names}:", parts)
 
 
 def has_media(parts: Sequence[ContentPart]) -> bool:

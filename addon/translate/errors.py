@@ -161,7 +161,7 @@ def _read(status: int, content: Json, profile: Profile) -> UpstreamError:
     paths = profile.error_paths
     if isinstance(content, str):
         return UpstreamError(status, content)
-    message = _first(content, paths.message)
+    message = _violations(content) or _first(content, paths.message)
     raw = _first(content, ("/error/metadata/raw",))  # OpenRouter: what its own provider said
     if raw and raw not in message:
         message = f"{message}: {raw}" if message else raw
@@ -175,7 +175,7 @@ def _read(status: int, content: Json, profile: Profile) -> UpstreamError:
         shortened(message or dumps(content)[:500]),
         type=_first(content, paths.type),
         code=_first(content, paths.code),
-        param=_first(content, paths.param) or _location(content),
+        param=_first(content, paths.param) or _location(_at(content, "/detail/0")),
     )
 
 
@@ -200,10 +200,18 @@ def _at(content: Json, pointer: str) -> Json:
     return content
 
 
-def _location(content: Json) -> str:
-    """FastAPI's {"detail": [{"loc": ["body", "messages", 0], "msg": …}]}."""
-    loc = _at(content, "/detail/0/loc")
+def _location(violation: Json) -> str:
+    """Where something is wrong in FastAPI's {"detail": [{"loc": ["body", "messages", 0], "msg": …}]}."""
+    loc = _at(violation, "/loc")
     return ".".join(str(step) for step in loc if step != "body") if isinstance(loc, list) else ""
+
+
+def _violations(content: Json) -> str:
+    """All that is wrong, if there is more than one thing."""
+    detail = _at(content, "/detail")
+    found = [each for each in detail if isinstance(each, dict)] if isinstance(detail, list) else []
+    told = [(_location(each), _first(each, ("/msg",))) for each in found]
+    return "; ".join(": ".join(filter(None, each)) for each in told if any(each)) if len(told) > 1 else ""
 
 
 def plain_words(body: bytes) -> str:

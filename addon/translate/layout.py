@@ -8,7 +8,7 @@ from itertools import pairwise, takewhile
 from typing import Literal, cast
 
 from addon.providers.profile import Profile
-from addon.translate.content import has_media, join_text, media_kind, text_part
+from addon.translate.content import has_media, headed, join_text, media_kind, text_part
 from addon.translate.history import AnsweredCall, AssistantTurn, Heard, Thought, Turn
 from addon.translate.notes import Notes
 from addon.translate.reasoning import replayed, with_thought
@@ -24,7 +24,7 @@ from addon.wire.chat import (
 )
 from addon.wire.json import JsonObject
 
-_LATER_INSTRUCTION = "[system instruction]"
+LATER_INSTRUCTION = "[system instruction]"
 """Heads an instruction that has to stand in the user's name."""
 _NO_OUTPUT = "(no output)"
 """Content of a result that is empty; several providers refuse an empty content."""
@@ -82,7 +82,7 @@ def _heard(heard: Heard, profile: Profile) -> list[ChatMessage]:
         return [{"role": "user", "content": _shaped(heard.parts, profile)}]
     if profile.system_policy == "any" and profile.instruction_role != "user":
         return [_instruction(_shaped(heard.parts, profile), profile)]
-    return [{"role": "user", "content": f"{_LATER_INSTRUCTION}\n{join_text(heard.parts)}"}]
+    return [{"role": "user", "content": f"{LATER_INSTRUCTION}\n{join_text(heard.parts)}"}]
 
 
 def _shaped(parts: Sequence[ContentPart], profile: Profile) -> Content:
@@ -97,6 +97,8 @@ def _shaped(parts: Sequence[ContentPart], profile: Profile) -> Content:
 
 def _assistant(turn: AssistantTurn, thought: Thought | None, profile: Profile, notes: Notes) -> list[ChatMessage]:
     """The model's message, the results of its calls, and what a result could not hold."""
+    if turn.calls and not profile.tools:
+        return _told_calls(turn, thought, profile, notes)
     message: AssistantMessage = {"role": "assistant"}
     if turn.text:
         message["content"] = turn.text
@@ -105,8 +107,34 @@ def _assistant(turn: AssistantTurn, thought: Thought | None, profile: Profile, n
     if thought is not None:
         message = with_thought(message, thought, profile)
     if turn.calls:
-        message["tool_calls"] = [_with_extra(_tool_call(call), call.extra, profile) for call in turn.calls]
+        message["tool_calls"] = _tool_calls(turn.calls, profile)
     return [message, *_results(turn.calls, profile, notes)]
+
+
+def _told_calls(turn: AssistantTurn, thought: Thought | None, profile: Profile, notes: Notes) -> list[ChatMessage]:
+    """Calls and results in words, for a model that has no others."""
+    notes.add("input: calls", "this model cannot call tools; earlier calls and their results are told as text")
+    calls = [f"[called {call.name}({call.arguments})]" for call in turn.calls]
+    message: AssistantMessage = {"role": "assistant", "content": "\n".join(filter(None, [turn.text, *calls]))}
+    if thought is not None:
+        message = with_thought(message, thought, profile)
+    attachments = _Attachments(profile.tool_result_media, notes)
+    results = [part for call in turn.calls for part in _told_result(call, attachments)]
+    content: Content = results if has_media(results) else join_text(results)
+    return [message, {"role": "user", "content": content}, *attachments.message()]
+
+
+def _told_result(call: AnsweredCall, attachments: _Attachments) -> Sequence[ContentPart]:
+    parts = tuple(attachments.taken_from(call.result))
+    said = parts if has_media(parts) else (text_part(join_text(parts) or _NO_OUTPUT),)
+    return headed(f"[result of {call.name}]", said)
+
+
+def _tool_calls(calls: Sequence[AnsweredCall], profile: Profile) -> list[ToolCall | CustomCall]:
+    made = [_with_extra(_tool_call(call), call.extra, profile) for call in calls]
+    if profile.call_extra_missing and not any(call.keys() & set(profile.call_extra) for call in made):
+        made[0] = cast(ToolCall | CustomCall, {**made[0], **profile.call_extra_missing})
+    return made
 
 
 def _tool_call(call: AnsweredCall) -> ToolCall | CustomCall:

@@ -22,12 +22,20 @@ from typing import Literal, Protocol
 from addon.providers.profile import Profile
 from addon.translate.arguments import object_text
 from addon.translate.call_ids import CallIds
-from addon.translate.content import ContentReader, headed, join_text, text_part
+from addon.translate.content import ContentReader, from_agent, join_text, text_part
 from addon.translate.history import Answered, Called, Heard, Said, Step, to_turns
 from addon.translate.hosted import is_hosted_item
 from addon.translate.layout import to_layout
 from addon.translate.memory import call_key, remembered
-from addon.translate.native_tools import NativeCall, NativeKind, arguments_of, kind_of, patch_text, shell_text
+from addon.translate.native_tools import (
+    NativeCall,
+    NativeKind,
+    arguments_of,
+    found_text,
+    kind_of,
+    patch_text,
+    shell_text,
+)
 from addon.translate.notes import Notes
 from addon.translate.reasoning import NO_MEMORY, Memory, recall
 from addon.wire.chat import ChatMessage
@@ -198,14 +206,12 @@ class _ItemReader:
         return Heard("user", parts) if parts else None
 
     def _agent_message(self, message: AgentMessage, path: str) -> Step | None:
-        """What another agent said; the user tells it, by a heading that names both."""
+        """What another agent said; the user tells it."""
         parts = self._content.parts(message.content, f"{path}.content")
         if not parts:
             self._notes.add("input: agent_message", "a message without content was left out")
             return None
-        author, recipient = clean(message.author or "(unknown)"), clean(message.recipient or "")
-        heading = f"Message from agent {author} to {recipient}:" if recipient else f"Message from agent {author}:"
-        return Heard("user", headed(heading, parts))
+        return Heard("user", from_agent(message, parts))
 
     # calls and results
 
@@ -246,7 +252,7 @@ class _ItemReader:
 
     def _found(self, tools: Sequence[Tool]) -> str:
         lines = [line for tool in tools for line in self._described(tool, None)]
-        return "\n".join(["Tools found, which can be called now:", *lines]) if lines else "No tools found."
+        return found_text(lines)
 
     def _described(self, tool: Tool, namespace: str | None) -> Iterator[str]:
         """A line per tool, by the name the model has to call it by."""

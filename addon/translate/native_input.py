@@ -12,18 +12,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from addon.providers.profile import Profile
 from addon.translate.arguments import object_text
 from addon.translate.call_ids import CallIds
-from addon.translate.content import ContentReader, has_media, headed, join_text
+from addon.translate.content import ContentReader, from_agent, has_media, join_text
 from addon.translate.history import ABORTED
 from addon.translate.hosted import family, is_hosted_item
 from addon.translate.memory import Call, call_key
 from addon.translate.native_offer import NativeOffer
 from addon.translate.native_stream import REASONING_ITEM
-from addon.translate.native_tools import arguments_of, kind_of, patch_text, shell_text
+from addon.translate.native_tools import arguments_of, found_text, kind_of, patch_text, shell_text
 from addon.translate.notes import Notes
-from addon.translate.reasoning import Memory, Sealed, note_foreign
+from addon.translate.reasoning import Memory, Sealed, note_foreign, unsealed
 from addon.translate.tool_names import TOOL_SEARCH, Kind
 from addon.wire.chat import ContentPart, FileData, ImageUrl
-from addon.wire.json import Json, JsonObject, clean, dumps, loads
+from addon.wire.json import Json, JsonObject, clean, dumps
 from addon.wire.responses import (
     AdditionalTools,
     AgentMessage,
@@ -157,10 +157,8 @@ class _ItemReader:
 
     def _agent_message(self, message: AgentMessage, path: str) -> Iterator[JsonObject]:
         parts = self._content.parts(message.content, path)
-        author, recipient = clean(message.author or "(unknown)"), clean(message.recipient or "")
-        heading = f"Message from agent {author} to {recipient}:" if recipient else f"Message from agent {author}:"
         if parts:
-            yield {"type": "message", "role": "user", "content": _content(headed(heading, parts), as_text=True)}
+            yield {"type": "message", "role": "user", "content": _content(from_agent(message, parts), as_text=True)}
         else:
             self._notes.add("input: agent_message", "a message without content was left out")
 
@@ -170,13 +168,9 @@ class _ItemReader:
         """The provider's own items, if this is what carries them; the client's copy of our telling is no use to it."""
         if not item.encrypted_content:
             return
-        sealed = self._memory.unseal(item.encrypted_content)
-        if sealed is None:
-            self._notes.add(
-                "input: reasoning", "reasoning that was encrypted elsewhere cannot be read and was left out"
-            )
-            return
-        yield from self._restored(sealed)
+        sealed = unsealed(item.encrypted_content, self._memory, self._notes)
+        if sealed is not None:
+            yield from self._restored(sealed)
 
     def _remembered(self, call: Call) -> Iterator[JsonObject]:
         """The reasoning before a call, if the client has not kept it."""
@@ -320,7 +314,7 @@ def _function_output(call_id: str, output: Json) -> JsonObject:
 
 def _found(item: ToolSearchOutput) -> str:
     lines = [f"- {name}" for tool in item.tools if isinstance(name := tool.model_dump().get("name"), str)]
-    return "\n".join(["Tools found, which can be called now:", *lines]) if lines else "No tools found."
+    return found_text(lines)
 
 
 def _content(parts: Sequence[ContentPart], *, as_text: bool) -> Json:
@@ -418,42 +412,3 @@ _NO_RESULT: dict[str, JsonObject] = {
     "apply_patch_call": {"status": "failed", "output": ABORTED},
     "tool_search_call": {"execution": "client", "tools": []},
 }
-
-
-# --- messages of a chat -----------------------------------------------------------------------------------------------
-
-
-def from_messages(messages: Iterable[Json], offer: NativeOffer) -> Iterator[JsonObject]:
-    """Messages in the form of chat/completions, calls and results among them, as items."""
-    customs: set[Json] = set()
-    for message in messages:
-        if not isinstance(message, dict):
-            continue
-        content = message.get("content")
-        if message.get("role") == "tool":
-            call_id = message.get("tool_call_id")
-            kind = "custom_tool_call_output" if call_id in customs else "function_call_output"
-            yield {"type": kind, "call_id": call_id, "output": content}
-            continue
-        if content:
-            yield {"type": "message", "role": message.get("role"), "content": content}
-        for call in _calls_of(message, offer):
-            customs |= {call["call_id"]} if call["type"] == "custom_tool_call" else set()
-            yield call
-
-
-def _calls_of(message: JsonObject, offer: NativeOffer) -> Iterator[JsonObject]:
-    calls = message.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
-        match call:
-            case {"id": str(call_id), "function": {"name": str(name), "arguments": str(arguments)}}:
-                yield _call_of(call_id, name, arguments, offer)
-            case _:
-                pass
-
-
-def _call_of(call_id: str, name: str, arguments: str, offer: NativeOffer) -> JsonObject:
-    wrapped = loads(arguments) if offer.has_custom(name) else None
-    if isinstance(wrapped, dict):
-        return {"type": "custom_tool_call", "call_id": call_id, "name": name, "input": wrapped.get("input", "")}
-    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}

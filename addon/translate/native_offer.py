@@ -45,10 +45,6 @@ class NativeOffer:
         """Whether tools of this type, and their calls, are functions there."""
         return kind in self.refused
 
-    def has_custom(self, name: str) -> bool:
-        """Whether this is the name of a custom tool that is one at the provider too."""
-        return any(tool.get("type") == "custom" and _name_of(tool) == name for tool in self.tools)
-
     def choice(self, choice: str | ChosenTool | None, notes: Notes) -> Json:
         """The value of tool_choice; None: the key is left out."""
         if choice is None or not self.tools:

@@ -6,18 +6,17 @@ profile, does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
 from addon.providers.profile import Profile
 from addon.translate.hosted import DEFAULT_POLICY, HostedPolicy
-from addon.translate.native_input import from_messages, to_input
+from addon.translate.native_input import to_input
 from addon.translate.native_offer import NativeOffer, native_offer
 from addon.translate.notes import Notes
 from addon.translate.parameters import has_effect
 from addon.translate.reasoning import NO_MEMORY, Memory
-from addon.translate.request import Lookup, Summaries, check_supported, conversation
+from addon.translate.request import TELEMETRY, Lookup, Summaries, check_supported, conversation, note_unserved
 from addon.translate.tools import ToolRegistry
 from addon.wire.json import Json, JsonObject
 from addon.wire.responses import ResponsesRequest
@@ -45,12 +44,6 @@ class NativeRequest:
     def tools(self) -> ToolRegistry:
         """The names of the tools that are functions at the provider."""
         return self.offer.names
-
-    def with_messages(self, messages: Sequence[Json]) -> JsonObject:
-        """The body with further messages of a chat behind its input."""
-        input_items = self.body.get("input")
-        before = input_items if isinstance(input_items, list) else []
-        return {**self.body, "input": [*before, *from_messages(messages, self.offer)]}
 
 
 def native_origin(origin: str) -> str:
@@ -89,7 +82,9 @@ def to_native(
     check_supported(request)
     items = conversation(request, lookup, summaries)
     offer = native_offer(request, items, profile, notes, hosted)
-    _note_unserved(request, notes)
+    note_unserved(request, notes)
+    if (request.model_extra or {}).get("client_metadata") is not None:
+        notes.add("client_metadata", TELEMETRY)
     stream = bool(request.stream) or profile.stream_mode == "always"
     body: JsonObject = {"model": model}
     body["input"] = cast(list[Json], to_input(items, offer, profile, origin=origin, memory=memory, notes=notes))
@@ -141,20 +136,3 @@ def _without_refused(body: JsonObject, profile: Profile, notes: Notes) -> JsonOb
 def _note_drop(name: str, value: Json, notes: Notes) -> None:
     if has_effect(name, value):
         notes.add(name, "not taken by this provider's Responses API")
-
-
-def _note_unserved(request: ResponsesRequest, notes: Notes) -> None:
-    for what, why in _unserved(request):
-        notes.add(what, why)
-
-
-def _unserved(request: ResponsesRequest) -> Iterator[tuple[str, str]]:
-    if request.store:
-        yield "store", "answers are not kept here: they cannot be retrieved or continued by id"
-    if request.background_options:
-        yield "background_options", "without effect in a call that is not in the background"
-    for edit in request.context_management or ():
-        if edit.get("type") != "compaction":
-            yield "context_management", f"{edit.get('type')!r} is not known here"
-    if (request.model_extra or {}).get("client_metadata") is not None:
-        yield "client_metadata", "the client's telemetry; not sent on"

@@ -6,27 +6,23 @@ builder's, so that the client gets the same grammar as from a chat provider, wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pydantic import ValidationError
 
-from addon.providers.profile import Profile
-from addon.translate.errors import ApiError, from_body, from_response, is_error
+from addon.translate.answer_reader import BodyReader
+from addon.translate.errors import from_body, from_response, is_error
 from addon.translate.items import CallState
 from addon.translate.logprobs import logprob
 from addon.translate.native_tools import arguments_of
-from addon.translate.notes import Notes
-from addon.translate.output import CalledTool, ResponseBuilder
+from addon.translate.output import CalledTool
 from addon.translate.provider_item import IncomingItem, IncomingItems
-from addon.translate.stream import ToolNames
 from addon.translate.tool_names import TOOL_SEARCH
-from addon.translate.usage import TokenCount
 from addon.translate.verbatim_items import KINDS
-from addon.wire.answer_body import AnswerBody
 from addon.wire.chat import Reading, read_chunk
 from addon.wire.json import Json, JsonError, JsonObject, dumps, loads
-from addon.wire.responses import ApplyPatchCall, Event, LocalShellCall, ShellCall, read_item
+from addon.wire.responses import ApplyPatchCall, LocalShellCall, ShellCall, read_item
 from addon.wire.responses_stream import (
     Annotated,
     Begun,
@@ -45,7 +41,6 @@ from addon.wire.responses_stream import (
     read_event,
     read_response,
 )
-from addon.wire.sse import MAX_EVENT_CHARS, SSE, LineTooLong
 
 REASONING_ITEM: Final = "response.reasoning"
 """Type of the detail that holds a provider's whole reasoning item, for the way back to it."""
@@ -84,91 +79,28 @@ _CITATIONS: Mapping[str, Mapping[str, type]] = {
 """The annotations that clients know, and what each of them has."""
 
 
-class NativeReader:
-    """One answer of one provider. Feed it the body as it comes; it drives the builder.
+class NativeReader(BodyReader):
+    """Reads an answer in the form of the Responses API."""
 
-    `feed`, `end` and `fail` return the events that came of it; after the terminal event there are none.
-
-    Args:
-        tools: the way back from the names of tools that the provider knows as functions.
-        prompt_estimate: about how many tokens the request has, for providers that do not tell. None: nobody knows.
-    """
-
-    def __init__(
-        self,
-        builder: ResponseBuilder,
-        profile: Profile,
-        tools: ToolNames,
-        *,
-        provider: str,
-        notes: Notes,
-        logprobs: bool = False,
-        hide: Callable[[str], str] = str,
-        prompt_estimate: Callable[[], int] | None = None,
-        event_chars: int = MAX_EVENT_CHARS,
-    ) -> None:
-        self._builder = builder
-        self._profile = profile
-        self._tools = tools
-        self._provider = provider
-        self._notes = notes
-        self._logprobs = logprobs
-        self._hide = hide
-        self._body = AnswerBody(event_chars)
+    def _set_up(self) -> None:
         self._items = IncomingItems()
-        self._tokens = TokenCount(prompt_estimate, notes)
+        profile = self._profile
         self._reading = Reading(cached_paths=profile.cached_paths, reasoning_paths=profile.reasoning_paths)
-        self._said_done = False
-
-    def feed(self, data: bytes) -> list[Event]:
-        """A portion of the provider's body, decoded of its Content-Encoding."""
-        if not self._builder.ended:
-            self._read(self._body.feed(data))
-        return self._builder.take()
-
-    def end(self) -> list[Event]:
-        """The provider's body came to its end."""
-        if not self._builder.ended:
-            self._read(self._body.flush())
-            if self._body.is_stream:
-                self._conclude()
-            else:
-                self._answer(self._body.whole)
-        return self._builder.take()
-
-    def fail(self, error: ApiError) -> list[Event]:
-        """The answer broke off: connection lost, time run out, more than is allowed."""
-        if not self._builder.ended:
-            self._end_with(error)
-        return self._builder.take()
 
     # --- a stream or a whole answer
 
-    def _read(self, events: Iterable[SSE]) -> None:
-        try:
-            for event in events:
-                if not self._builder.ended:
-                    self._line(event)
-        except LineTooLong as error:
-            self._fail(f"sent too much: {error}", "upstream_invalid")
-
-    def _line(self, event: SSE) -> None:
-        data = event.data.strip()
-        if data == "[DONE]":
-            self._said_done = True
-            self._conclude()
-            return
+    def _said(self, event: str, data: str) -> None:
         try:
             content = loads(data) if data else {}
         except JsonError:
             content = data
         if isinstance(content, dict):
-            said = read_event(event.event, content)
+            said = read_event(event, content)
             if said is not None:
                 self._take_in(said)
             elif "type" not in content and is_error(content):
                 self._broken(content)
-        elif event.event == "error" or is_error(content):
+        elif event == "error" or is_error(content):
             self._broken(content)
         else:
             self._notes.add("provider stream", "a line that is not a JSON object was skipped")
@@ -426,12 +358,6 @@ class NativeReader:
             return
         body = dumps({"error": error}).encode()
         self._end_with(from_response(status, {}, body, provider=self._provider, profile=self._profile))
-
-    def _fail(self, what: str, code: str) -> None:
-        self._end_with(ApiError.upstream(f"The provider {self._provider} {what}.", code=code))
-
-    def _end_with(self, error: ApiError) -> None:
-        self._builder.fail(error.saying(self._hide(error.message)), self._tokens.so_far)
 
 
 _TYPE_OF: Mapping[PieceKind, str] = {

@@ -205,6 +205,11 @@ def _present(values: JsonObject) -> JsonObject:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def found_text(lines: Sequence[str]) -> str:
+    """What a tool search has found, a line for each tool, for a model to read."""
+    return "\n".join(["Tools found, which can be called now:", *lines]) if lines else "No tools found."
+
+
 def shell_text(results: Sequence[ShellResult]) -> str:
     """What the commands wrote, for a model to read."""
     if len(results) == 1:

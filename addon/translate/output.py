@@ -151,7 +151,7 @@ class ResponseBuilder:
 
     @property
     def ended(self) -> bool:
-        return self._status != "in_progress"
+        return self._status not in ("queued", "in_progress")
 
     @property
     def has_output(self) -> bool:
@@ -213,11 +213,19 @@ class ResponseBuilder:
 
     # --- what the model says
 
+    def wait(self) -> None:
+        """Say that the response exists, before anything else is said, and that nobody works on it yet."""
+        self._status = "queued"
+        self._emit("response.created", response=self.response)
+        self._emit("response.queued", response=self.response)
+
     def start(self) -> None:
-        """Say that the response exists. The other verbs do it if need be."""
+        """Say that the response exists, and is worked on. The other verbs do it if need be."""
         if not self._started:
             self._started = True
-            self._emit("response.created", response=self.response)
+            waited, self._status = self._status == "queued", "in_progress"
+            if not waited:
+                self._emit("response.created", response=self.response)
             self._emit("response.in_progress", response=self.response)
             self._queue_compaction()
 

@@ -54,6 +54,8 @@ def fitted(
     for name, value in parameters.items():
         if name in dropped:
             _note_drop(name, value, profile, notes, told)
+        elif name == "temperature" and profile.zero_temperature is not None and _is_zero(value, profile):
+            kept |= profile.zero_temperature
         else:
             kept[profile.rename_params.get(name, name)] = _clamped(name, value, profile, notes, told)
     return kept
@@ -82,6 +84,18 @@ def token_limit(asked: int | None, profile: Profile, notes: Notes, *, name: str)
     return {profile.max_tokens_field: limit}
 
 
+def only_streams(profile: Profile, *, thinking: bool) -> bool:
+    """Whether the provider must be asked for a stream, whatever the client wants."""
+    return profile.stream_mode == "always" or (profile.thinking_needs_stream and thinking)
+
+
+def streaming(profile: Profile) -> JsonObject:
+    """The parameters that ask for a stream, with the tokens it costs."""
+    if profile.stream_usage != "option" or "stream_options" in profile.drop_params:
+        return {"stream": True}
+    return {"stream": True, "stream_options": {"include_usage": True}}
+
+
 def merged(under: Mapping[str, Json], over: Mapping[str, Json]) -> JsonObject:
     """`over` laid upon `under`: objects are merged to any depth, other values replaced. Neither is changed."""
     result: JsonObject = dict(under)
@@ -97,6 +111,14 @@ def _note_drop(name: str, value: Json, profile: Profile, notes: Notes, told: Map
     always = name in profile.drop_params
     why = "not accepted by this provider" if always else "not accepted by this provider while the model thinks"
     notes.add(told.get(name, name), why)
+
+
+def _is_zero(temperature: Json, profile: Profile) -> bool:
+    """Whether it asks for the likeliest word each time, as far as this provider can tell."""
+    lowest = profile.clamp.get("temperature", (0, 0))[0]
+    if isinstance(temperature, bool) or not isinstance(temperature, (int, float)):
+        return False
+    return temperature <= 0 or temperature < lowest
 
 
 def _clamped(name: str, value: Json, profile: Profile, notes: Notes, told: Mapping[str, str]) -> Json:

@@ -1,15 +1,17 @@
 """A client's own chat/completions request, fitted to the provider. What is in it was put there on purpose, so all but
-the parameters a profile knows to fail passes untouched."""
+what a profile knows to fail passes untouched: parameters, roles, places of instructions, and the way of the answer."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 
 from addon.providers.profile import Profile
 from addon.translate.errors import ApiError
+from addon.translate.layout import LATER_INSTRUCTION
 from addon.translate.notes import Notes
 from addon.translate.output_format import OutputFormat, Surroundings, output_format
-from addon.translate.parameters import fitted, merged, token_limit
+from addon.translate.parameters import fitted, merged, only_streams, streaming, token_limit
 from addon.translate.reasoning import thinking_params
 from addon.wire.json import Json, JsonObject
 from addon.wire.responses import TextFormat
@@ -42,7 +44,7 @@ def fit(body: JsonObject, profile: Profile, *, model: str, notes: Notes) -> tupl
         _text(given.get("reasoning_effort")), profile, notes=notes, limit=_asked_tokens(given)
     )
     fitting: JsonObject = {"model": model} if profile.model_in_body else {}
-    messages = [_with_role(message, profile) for message in _messages(given)]
+    messages = _as_heard(_messages(given), profile, notes)
     form = _output_format(given, profile, notes, thinking=bool(thinking))
     fitting["messages"] = _instructed(messages, form.instructions, profile)
     parameters = {
@@ -53,7 +55,10 @@ def fit(body: JsonObject, profile: Profile, *, model: str, notes: Notes) -> tupl
         **form.parameters,
     }
     fitting |= fitted(parameters, profile, notes, thinking=bool(thinking))
-    return merged(fitting, profile.extra_body), given.get("stream") is True
+    asked = given.get("stream") is True
+    if not asked and only_streams(profile, thinking=bool(thinking)):
+        return merged({**fitting, **streaming(profile)}, profile.extra_body), True
+    return merged(fitting, profile.extra_body), asked
 
 
 def _messages(given: JsonObject) -> list[Json]:
@@ -64,12 +69,77 @@ def _messages(given: JsonObject) -> list[Json]:
     return messages
 
 
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+def _as_heard(messages: list[Json], profile: Profile, notes: Notes) -> list[Json]:
+    """The messages with instructions in the role and the places that the provider allows, and text in its shape."""
+    shaped = [_shaped(message, profile) for message in messages]
+    leading = list(takewhile(_is_instruction, shaped))
+    later = [_later(message, profile, notes) for message in shaped[len(leading) :]]
+    first = [_with_role(message, profile) for message in _joined(leading, profile)]
+    return [*first, *later]
+
+
+def _is_instruction(message: Json) -> bool:
+    return isinstance(message, dict) and message.get("role") in ("system", "developer")
+
+
+def _shaped(message: Json, profile: Profile) -> Json:
+    """Parts of nothing but text as one string, where the provider takes no parts."""
+    if not isinstance(message, dict) or profile.content_shape != "string":
+        return message
+    texts = _texts(message.get("content"))
+    separator = "" if message.get("role") == "assistant" else "\n"
+    return message if texts is None else {**message, "content": separator.join(texts)}
+
+
+def _texts(content: Json) -> list[str] | None:
+    """The texts of a content that says nothing else, not even where to cache it."""
+    if not isinstance(content, list) or not content:
+        return None
+    texts = [part["text"] for part in content if isinstance(part, dict) and part.keys() == {"type", "text"}]
+    known = [text for text in texts if isinstance(text, str)]
+    return known if len(known) == len(content) else None
+
+
+def _joined(leading: list[Json], profile: Profile) -> list[Json]:
+    """The instructions at the start, as one message where more are refused."""
+    if profile.system_policy != "single" or len(leading) < 2:
+        return leading
+    texts = [message.get("content") for message in leading if isinstance(message, dict)]
+    known = [text for text in texts if isinstance(text, str)]
+    first = leading[0]
+    if not isinstance(first, dict) or len(known) < len(leading):  # parts that say more than text
+        return leading
+    return [{**first, "content": "\n\n".join(known)}]
+
+
+def _later(message: Json, profile: Profile, notes: Notes) -> Json:
+    """An instruction in the midst of a conversation keeps its place, if need be in the user's name."""
+    if not isinstance(message, dict) or not _is_instruction(message):
+        return message
+    if profile.system_policy == "any" and profile.instruction_role != "user":
+        return _with_role(message, profile)
+    notes.add("messages", "instructions in the midst of the conversation are told as the user's")
+    return {**message, "role": "user", "content": _headed(message.get("content"))}
+
+
+def _headed(content: Json) -> Json:
+    if isinstance(content, list):
+        return [{"type": "text", "text": LATER_INSTRUCTION}, *content]
+    return f"{LATER_INSTRUCTION}\n{content}"
+
+
 def _with_role(message: Json, profile: Profile) -> Json:
     """The role that carries instructions at this provider: "developer" is known to few, "system" not to all models."""
     if not isinstance(message, dict):
         return message
     renamed = {"system": ("developer",), "developer": (), "user": ("developer", "system")}[profile.instruction_role]
     return {**message, "role": profile.instruction_role} if message.get("role") in renamed else message
+
+
+# --- parameters -------------------------------------------------------------------------------------------------------
 
 
 def _asked_tokens(given: JsonObject) -> int | None:

@@ -115,14 +115,21 @@ def recall(item: Reasoning, origin: str, memory: Memory, notes: Notes) -> Though
     if not item.encrypted_content:
         text = _open_text(item)
         return Thought(text, is_open=True) if text else None
-    sealed = memory.unseal(item.encrypted_content)
+    sealed = unsealed(item.encrypted_content, memory, notes)
     if sealed is None:
-        notes.add("input: reasoning", "reasoning that was encrypted elsewhere cannot be read and was left out")
         return None
     if sealed.origin != origin:
         note_foreign(sealed.origin, notes)
         return None
     return sealed.thought if sealed.text or sealed.details or sealed.calls else None
+
+
+def unsealed(encrypted_content: str, memory: Memory, notes: Notes) -> Sealed | None:
+    """What a reasoning item carries for us; what it carries for others cannot be read."""
+    sealed = memory.unseal(encrypted_content)
+    if sealed is None:
+        notes.add("input: reasoning", "reasoning that was encrypted elsewhere cannot be read and was left out")
+    return sealed
 
 
 def note_foreign(origin: str, notes: Notes) -> None:
@@ -249,6 +256,9 @@ def thinking_params(
     value = _value(effort, profile, notes)
     if value == "none":
         return _fill(profile.off_fragment, None, budget), False
+    if _lacks_room(effort, profile, limit):
+        notes.add(_PARAM, "off for this call: the limit of the output leaves no room for it")
+        return _fill(profile.off_fragment, None, None), False
     return _fill(profile.on_fragment, value, budget), True
 
 
@@ -258,11 +268,18 @@ def _budget(effort: str | None, profile: Profile, limit: int | None) -> int | No
     Most providers count thinking as output, and an answer needs room too: where the output is limited, thinking gets
     half of that, or the profile's smallest budget if that is more, and always less than the whole.
     """
-    budget = profile.thinking_budgets.get(effort or "")
+    budget, least = profile.thinking_budgets.get(effort or ""), profile.thinking_budget_min or 1
     if budget is None or limit is None:
-        return budget
+        return None if budget is None else max(least, budget)
     most = max(limit // 2, min(profile.thinking_budgets.values()))
-    return max(1, min(budget, most, limit - 1))
+    return max(least, min(budget, most, limit - 1))
+
+
+def _lacks_room(effort: str, profile: Profile, limit: int | None) -> bool:
+    """Whether the smallest budget would take up all of the output."""
+    if profile.thinking_budget_min is None or limit is None or profile.thinking_default == "always":
+        return False
+    return limit <= profile.thinking_budget_min and "$budget" in _leaves(profile.on_fragment)
 
 
 def _by_default(profile: Profile) -> bool | None:

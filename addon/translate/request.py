@@ -13,7 +13,15 @@ from addon.translate.hosted import DEFAULT_POLICY, HostedPolicy
 from addon.translate.messages import to_messages
 from addon.translate.notes import Notes
 from addon.translate.output_format import OutputFormat, Surroundings, output_format
-from addon.translate.parameters import fitted, has_effect, merged, refused, token_limit
+from addon.translate.parameters import (
+    fitted,
+    has_effect,
+    merged,
+    only_streams,
+    refused,
+    streaming,
+    token_limit,
+)
 from addon.translate.reasoning import NO_MEMORY, Memory, thinking_params
 from addon.translate.tools import Offer, ToolRegistry
 from addon.wire.chat import ChatRequest
@@ -54,6 +62,9 @@ _CLIENT_NAMES = {
     "reasoning_effort": "reasoning.effort",
 }
 """What the client calls a parameter, for the notes."""
+
+TELEMETRY = "the client's telemetry; not sent on"
+"""Of `client_metadata`, for the notes."""
 
 _LOGPROBS = "message.output_text.logprobs"
 _INCLUDES = frozenset(
@@ -114,7 +125,8 @@ def to_chat(
     """
     check_supported(request)
     items = conversation(request, lookup, summaries)
-    _note_unserved(request, notes)
+    _note_unknown_to_chat(request, notes)
+    note_unserved(request, notes)
     _note_unknown(request, items, notes)
     tools = ToolRegistry.of(request, items, profile, notes, hosted)
     plan = _plan(request, tools, profile, notes)
@@ -128,7 +140,7 @@ def to_chat(
         notes=notes,
         memory=memory,
     )
-    stream = _streams(request, plan, profile)
+    stream = bool(request.stream) or only_streams(profile, thinking=plan.thinking)
     body: ChatRequest = {"model": model} if profile.model_in_body else {}
     body["messages"] = cast(list[Json], messages)
     body |= fitted(
@@ -145,7 +157,7 @@ def to_chat(
         thinking=plan.thinking,
         names=_CLIENT_NAMES,
     )
-    body = merged(body, _streaming(profile) if stream else {})
+    body = merged(body, streaming(profile) if stream else {})
     body = merged(body, fitted(plan.fragment, profile, notes, thinking=plan.thinking, names=_CLIENT_NAMES))
     return ChatCall(merged(body, profile.extra_body), tools, stream)
 
@@ -154,41 +166,37 @@ def to_chat(
 
 
 def check_supported(request: ResponsesRequest) -> None:
-    """Refuse what needs a memory of earlier calls, or of OpenAI: an answer that forgot it would be a wrong answer.
+    """Refuse what only OpenAI can do: an answer without it would be a wrong answer.
 
     Raises:
         ApiError: naming the field, and what to send instead.
     """
-    if request.previous_response_id:
-        raise _unsupported("previous_response_id", "Send the whole conversation in `input` (store=false) instead.")
-    if request.conversation:
-        raise _unsupported("conversation", "Send the whole conversation in `input` (store=false) instead.")
-    if request.background:
-        raise _unsupported("background", "Ask for a stream (stream=true) and wait for its end instead.")
     if request.prompt:
         raise _unsupported("prompt", "The template is stored at OpenAI: send its text in `instructions` and `input`.")
 
 
 def _unsupported(param: str, remedy: str) -> ApiError:
-    message = f"'{param}' is not supported by this bridge, which keeps no state between calls. {remedy}"
+    message = f"'{param}' is not supported by this bridge. {remedy}"
     return ApiError.bad_request(message, param=param, code="unsupported_parameter")
 
 
-def _note_unserved(request: ResponsesRequest, notes: Notes) -> None:
-    """What can be ignored without a wrong answer. `metadata` and `max_tool_calls` (of hosted tools) lose nothing."""
-    if request.store:
-        notes.add("store", "answers are not kept here: they cannot be retrieved or continued by id")
-    if request.truncation and has_effect("truncation", request.truncation):
-        notes.add("truncation", "nothing is cut: a conversation that is too long is an error")
+def note_unserved(request: ResponsesRequest, notes: Notes) -> None:
+    """What can be ignored without a wrong answer, whichever API is called."""
     for edit in request.context_management or ():
         if edit.get("type") != "compaction":
             notes.add("context_management", f"{edit.get('type')!r} is not known here")
+    if request.background_options:
+        notes.add("background_options", "without effect: every call begins as soon as it can")
+
+
+def _note_unknown_to_chat(request: ResponsesRequest, notes: Notes) -> None:
+    """The same of this API. `metadata` and `max_tool_calls` (of hosted tools) lose nothing."""
+    if request.truncation and has_effect("truncation", request.truncation):
+        notes.add("truncation", "nothing is cut: a conversation that is too long is an error")
     if request.moderation:
         notes.add("moderation", "done at OpenAI only")
     if request.prompt_cache_options:
         notes.add("prompt_cache_options", "not known to chat providers; they cache as they do")
-    if request.background_options:
-        notes.add("background_options", "without effect in a call that is not in the background")
 
 
 # --- items ------------------------------------------------------------------------------------------------------------
@@ -218,10 +226,7 @@ def _resolved(items: Iterable[Item], lookup: Lookup) -> Iterator[Item]:
 def _note_unknown(request: ResponsesRequest, items: Sequence[Item], notes: Notes) -> None:
     """One note for each key nobody reads, wherever and however often it occurs."""
     for key in _extra(request):
-        why = (
-            "the client's telemetry; not sent on" if key == "client_metadata" else "not a known parameter; not sent on"
-        )
-        notes.add(key, why)
+        notes.add(key, TELEMETRY if key == "client_metadata" else "not a known parameter; not sent on")
     for option, name in ((request.reasoning, "reasoning"), (request.text, "text")):
         for key in _extra(option) if option else ():
             notes.add(f"{name}.{key}", "not known to chat providers")
@@ -346,14 +351,3 @@ def _settings(request: ResponsesRequest) -> JsonObject:
 
 def _present(values: JsonObject) -> JsonObject:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _streams(request: ResponsesRequest, plan: _Plan, profile: Profile) -> bool:
-    needed = profile.stream_mode == "always" or (profile.thinking_needs_stream and plan.thinking)
-    return bool(request.stream) or needed
-
-
-def _streaming(profile: Profile) -> JsonObject:
-    if profile.stream_usage != "option" or "stream_options" in profile.drop_params:
-        return {"stream": True}
-    return {"stream": True, "stream_options": {"include_usage": True}}

@@ -6,23 +6,18 @@ the first byte to see which of the two it got, whatever was asked for.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from addon.providers.profile import FinishStatus, Profile
+from addon.translate.answer_reader import BodyReader
+from addon.translate.call_pieces import Calls
 from addon.translate.completion import read_completion
 from addon.translate.errors import ApiError, from_body, full_context, is_error
-from addon.translate.items import CallState
-from addon.translate.notes import Notes
-from addon.translate.output import CalledTool, ResponseBuilder
+from addon.translate.logprobs import logprob
 from addon.translate.think import ThinkSplitter
-from addon.translate.usage import TokenCount
 from addon.wire.chat import CallPiece, Chunk, Piece, Reading, Source, Totals, read_chunk
-from addon.wire.json import Json, JsonError, JsonObject, clean, dumps, is_cut_off, loads
-from addon.wire.responses import Event
-from addon.wire.sse import MAX_EVENT_CHARS, SSE, LineTooLong, SSEParser
+from addon.wire.json import Json, JsonError, JsonObject, dumps, loads
 
 Outcome = Literal["completed", "max_output_tokens", "content_filter", "failed"]
 
@@ -48,93 +43,6 @@ _LARGE_PROMPT = 1000
 USUAL_ENDS = frozenset({"stop", "end", "end_turn", "eos", "stop_sequence", "tool_calls", "function_call"})
 
 
-class ToolNames(Protocol):
-    """The way back from the name of a chat function to the client's tool."""
-
-    def called(self, chat_name: str) -> CalledTool: ...
-
-
-@dataclass(slots=True)
-class _Call:
-    """A tool call while its pieces come in. Told to the builder once it has a name."""
-
-    id: str = ""
-    name: str = ""
-    pieces: list[str] = field(default_factory=list)
-    extra: JsonObject = field(default_factory=dict)
-    state: CallState | None = None
-
-    told: int = 0
-    """How many of the pieces the builder has."""
-    begun: bool = False
-    """It has more than blanks of them."""
-
-    def is_whole(self) -> bool:
-        return not is_cut_off("".join(self.pieces))
-
-    def untold(self) -> str:
-        """The arguments that the builder does not have yet. A first `{}` waits: some servers send the true arguments
-        behind it."""
-        text = self.rest()
-        if not self.begun and text.lstrip().startswith("{}"):
-            text = text.lstrip().removeprefix("{}")
-            if not text.strip():
-                return ""
-        self.told = len(self.pieces)
-        self.begun = self.begun or bool(text.strip())
-        return text
-
-    def rest(self) -> str:
-        return "".join(self.pieces[self.told :])
-
-
-class _Calls:
-    """Which call a piece belongs to, in all the ways providers number them, or do not."""
-
-    def __init__(self) -> None:
-        self._calls: list[_Call] = []
-        self._by_index: dict[int, _Call] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._calls)
-
-    def __iter__(self) -> Iterator[_Call]:
-        return iter(self._calls)
-
-    def unnamed(self) -> list[_Call]:
-        return [call for call in self._calls if call.state is None]
-
-    def of(self, piece: CallPiece) -> _Call:
-        call = self._by_index.get(piece.index) if piece.index is not None else self._without_index(piece)
-        if call is not None and _is_another(call, piece):
-            call = next((other for other in self._calls if piece.id and not _is_another(other, piece)), None)
-        if call is None:
-            call = _Call()
-            self._calls.append(call)
-        if piece.index is not None:
-            self._by_index[piece.index] = call
-        call.id = call.id or piece.id
-        call.name = call.name or piece.name
-        return call
-
-    def _without_index(self, piece: CallPiece) -> _Call | None:
-        """A known id continues its call, a new one begins one; without an id it is the last."""
-        if piece.id:
-            return next((call for call in self._calls if call.id == piece.id), None)
-        return self._calls[-1] if self._calls else None
-
-
-def _is_another(call: _Call, piece: CallPiece) -> bool:
-    """True if `piece` begins another call, though its index, or the lack of one, says that it continues `call`."""
-    if piece.id and call.id and piece.id != call.id:
-        return True
-    if not piece.name or not call.name:
-        return False
-    if piece.name != call.name:
-        return True
-    return not piece.id and call.is_whole() and (piece.index is None or bool(piece.arguments.strip()))
-
-
 class _Details:
     """`reasoning_details` of which each piece may repeat the text so far."""
 
@@ -158,103 +66,26 @@ class _Details:
         return detail
 
 
-class StreamConverter:
-    """One answer of one provider. Feed it the body as it comes; it drives the builder.
+class StreamConverter(BodyReader):
+    """Reads an answer in the form of chat/completions."""
 
-    `feed`, `end` and `fail` return the events that came of it; after the terminal event there are none.
-
-    Args:
-        prompt_estimate: about how many tokens the request has, for providers that do not tell. None: nobody knows.
-    """
-
-    def __init__(
-        self,
-        builder: ResponseBuilder,
-        profile: Profile,
-        tools: ToolNames,
-        *,
-        provider: str,
-        notes: Notes,
-        logprobs: bool = False,
-        hide: Callable[[str], str] = str,
-        prompt_estimate: Callable[[], int] | None = None,
-        event_chars: int = MAX_EVENT_CHARS,
-    ) -> None:
-        self._builder = builder
-        self._profile = profile
-        self._tools = tools
-        self._provider = provider
-        self._notes = notes
-        self._logprobs = logprobs
-        self._hide = hide
-        self._reading = reading_of(profile)
-        self._sse = SSEParser(max_event_chars=event_chars)
-        self._mode: Literal["unknown", "stream", "whole"] = "unknown"
-        self._body: list[bytes] = []
-        self._think = ThinkSplitter(profile.think_tags)
-        self._calls = _Calls()
+    def _set_up(self) -> None:
+        self._reading = reading_of(self._profile)
+        self._think = ThinkSplitter(self._profile.think_tags)
+        self._calls = Calls()
         self._thought = ""
-        self._details = _Details(cumulative=profile.reasoning_cumulative)
+        self._details = _Details(cumulative=self._profile.reasoning_cumulative)
         self._after_thinking = False
         self._finish = ""
         self._sources: dict[str, Source] = {}
         self._cited: dict[str, None] = {}
         self._spoke = False
-        self._tokens = TokenCount(prompt_estimate, notes)
-        self._said_done = False
 
-    def feed(self, data: bytes) -> list[Event]:
-        """A portion of the provider's body, decoded of its Content-Encoding."""
-        if self._builder.ended:
-            return []
-        if self._mode == "unknown":
-            data = self._sniff(data)
-        if self._mode == "stream":
-            self._read(self._sse.feed(data))
-        elif self._mode == "whole":
-            self._body.append(data)
-        return self._builder.take()
-
-    def end(self) -> list[Event]:
-        """The provider's body came to its end."""
-        if self._builder.ended:
-            return []
-        if self._mode == "stream":
-            self._read(self._sse.flush())
-            if not self._builder.ended:
-                self._conclude()
-        else:
-            self._answer(b"".join(self._body))
-        return self._builder.take()
-
-    def fail(self, error: ApiError) -> list[Event]:
-        """The answer broke off: connection lost, time run out, more than is allowed."""
-        if not self._builder.ended:
-            if self._finish:  # all was said; some servers neither end their stream then nor close it well
-                self._conclude()
-            else:
-                self._end_with(error)
-        return self._builder.take()
+    @property
+    def _all_was_said(self) -> bool:
+        return bool(self._finish)
 
     # --- a stream or a whole answer
-
-    def _sniff(self, data: bytes) -> bytes:
-        """Find out which it is, and return what was held back till then. Blank lines may come for minutes first."""
-        data = b"".join([*self._body, data])
-        self._body.clear()
-        start = data.lstrip(b"\xef\xbb\xbf \t\r\n")
-        if not start:
-            self._body.append(data[-4:])
-            return b""
-        self._mode = "whole" if start[:1] in (b"{", b"[", b"<", b'"') else "stream"
-        return data
-
-    def _read(self, events: Iterator[SSE]) -> None:
-        try:
-            for event in events:
-                self._event(event)
-        except LineTooLong as error:
-            self._fail(f"sent too much: {error}", "upstream_invalid")
 
     def _answer(self, body: bytes) -> None:
         if not body.strip():
@@ -268,19 +99,14 @@ class StreamConverter:
         self._apply(content)
         self._conclude()
 
-    def _event(self, event: SSE) -> None:
-        data = event.data.strip()
-        if self._builder.ended or not data:
-            return
-        if data == "[DONE]":
-            self._said_done = True
-            self._conclude()
+    def _said(self, event: str, data: str) -> None:
+        if not data:
             return
         try:
             content = loads(data)
         except JsonError:
-            content = data if event.event == "error" else None
-        if event.event == "error" or (isinstance(content, list) and is_error(content)):
+            content = data if event == "error" else None
+        if event == "error" or (isinstance(content, list) and is_error(content)):
             self._broken(content)
         elif isinstance(content, dict):
             self._apply(content)
@@ -301,7 +127,7 @@ class StreamConverter:
         self._take_in(chunk)
 
     def _take_in(self, chunk: Chunk) -> None:
-        logprobs = [_logprob(entry) for entry in chunk.logprobs] if self._logprobs else []
+        logprobs = [logprob(entry) for entry in chunk.logprobs] if self._logprobs else []
         if chunk.reasoning_details:  # before the text, to which a whole answer has them beside
             self._flush_text()
             self._builder.reasoning_details(self._details.new(chunk.reasoning_details))
@@ -369,12 +195,9 @@ class StreamConverter:
     def _broken(self, content: Json) -> None:
         self._end_with(from_body(content, provider=self._provider, profile=self._profile))
 
-    def _fail(self, what: str, code: str) -> None:
-        self._end_with(ApiError.upstream(f"The provider {self._provider} {what}.", code=code))
-
     def _end_with(self, error: ApiError) -> None:
         self._flush_text()
-        self._builder.fail(error.saying(self._hide(error.message)), self._tokens.so_far)
+        super()._end_with(error)
 
     def _conclude(self) -> None:
         self._flush_text()
@@ -495,32 +318,5 @@ def _citation(url: str, title: str, start: Json, end: Json) -> JsonObject:
     return {"type": "url_citation", "url": url, "title": title, "start_index": start, "end_index": end}
 
 
-def _logprob(entry: JsonObject) -> JsonObject:
-    """One token's probability with all keys that the Responses API has."""
-    top = entry.get("top_logprobs")
-    return {
-        **_token(entry),
-        "top_logprobs": [_token(other) for other in top if isinstance(other, dict)] if isinstance(top, list) else [],
-    }
-
-
-def _token(entry: JsonObject) -> JsonObject:
-    token, value, octets = entry.get("token"), entry.get("logprob"), entry.get("bytes")
-    text = clean(token) if isinstance(token, str) else ""
-    return {
-        "token": text,
-        "bytes": octets if _are_octets(octets) else list[Json](text.encode()),
-        "logprob": value if _is_number(value) else 0.0,
-    }
-
-
-def _are_octets(value: Json) -> bool:
-    return isinstance(value, list) and all(map(_is_integer, value))
-
-
 def _is_integer(value: Json) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Json) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

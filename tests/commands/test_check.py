@@ -10,8 +10,11 @@ import pytest
 
 from addon import cli
 from addon.commands.layout import WIDTH
+from addon.state import stores_in
+from addon.store.records import Limits
 from tests.end_to_end.original import standing_in
 from tests.end_to_end.provider import Provider, fails, says, serving
+from tests.store.redis_server import redis_server
 
 KEY = "live-0123456789abcdef"
 
@@ -192,3 +195,27 @@ def test_numbers_that_make_no_sense_are_refused(arguments: list[str], capsys: py
     with pytest.raises(SystemExit, match="2"):
         cli.main(["check", *arguments])
     assert f"{arguments[1]} is not a number of" in capsys.readouterr().err
+
+
+# --- bridges on several machines
+
+
+def test_what_is_forgotten_is_forgotten_by_all_bridges(folder: Path):
+    with redis_server() as url, (folder / "bridge.yaml").open("a") as file:
+        file.write(f"store: '{url}'\n")
+        file.flush()
+        store = stores_in(folder)(url, Limits())
+        assert store is not None
+        store.values.put("learned", "all", b'{"forgotten": 0, "lessons": [{"what": "temperature"}]}', 60)
+        assert cli.main(["check", "--forget"]) == 0
+        written = json.loads(store.values.get("learned", "all") or b"")
+        store.close()
+    assert written["lessons"] == []
+    assert written["forgotten"] > 1_700_000_000
+
+
+def test_bridges_that_cannot_be_told_to_forget(folder: Path, capsys: pytest.CaptureFixture[str]):
+    with (folder / "bridge.yaml").open("a") as file:
+        file.write(f"store: unix://{folder}/nothing.sock\n")
+    assert cli.main(["check", "--forget"]) == 1
+    assert "Other bridges could not be told to forget. redis unix:" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The list of built-in providers, and all that is known about one."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +86,18 @@ def test_a_misspelt_name_gets_a_suggestion(capsys: pytest.CaptureFixture[str]):
     assert cli.main(["providers", "dashscop"]) == 1
     told = capsys.readouterr().err
     assert "there is no built-in provider dashscop. Did you mean dashscope?" in told
+
+
+def test_a_profile_of_ones_own_is_shown_by_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "acme.toml"
+    path.write_text('id = "acme"\nlabel = "Acme"\nevidence = "U"\nchecked = "2026-11"\nstop_max = 1\n')
+    shown = run(capsys, str(path))
+    assert shown.startswith("acme: Acme\n")
+    assert "\n  stop_max = 1\n" in shown
+
+
+def test_a_mistake_in_a_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "acme.toml"
+    path.write_text('id = "acme"\nevidence = "U"\nchecked = "2026-11"\nstop_maximum = 1\n')
+    assert cli.main(["providers", str(path)]) == 1
+    assert f"{path}: unknown field 'stop_maximum' (did you mean 'stop_max'?)" in capsys.readouterr().err

@@ -81,3 +81,10 @@ def test_where_a_key_comes_from(provider: str, environment: Mapping[str, str], s
     path = tmp_path / "bridge.yaml"
     path.write_text(f"providers: {{deepseek: {provider}}}\n")
     assert key_sources(load_config(path, environment), environment) == {"deepseek": source}
+
+
+def test_a_profile_in_a_file_is_told_with_the_file(tmp_path: Path):
+    (tmp_path / "acme.toml").write_text('id = "acme"\nbase = "vllm"\nevidence = "U"\nchecked = "2026-11"\n')
+    found = looked_at(tmp_path, "providers: {box: {profile: ./acme.toml}}\n")
+    assert found.providers[0].profile == "acme (acme.toml)"
+    assert found.routes[0].targets[0].url == "http://localhost:8000/v1/chat/completions"

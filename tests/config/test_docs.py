@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 from addon.config.model import (
+    Background,
+    Cache,
     Clients,
     Compaction,
     Config,
@@ -32,6 +34,8 @@ SECTIONS: dict[str, type[Section]] = {
     "keepalive.": Keepalive,
     "limits.": Limits,
     "store_limits.": StoreLimits,
+    "background.": Background,
+    "cache.": Cache,
 }
 
 
@@ -53,7 +57,15 @@ def test_every_key_has_its_row_and_every_row_its_key():
 def test_every_row_tells_meaning_and_default():
     for key, (meaning, default, _example) in reference_rows().items():
         assert meaning, key
-        assert default or key in ("compaction", "vision", "failover", "keepalive", "limits", "store_limits"), key
+        assert default or key in (
+            "compaction",
+            "vision",
+            "failover",
+            "keepalive",
+            "limits",
+            "background",
+            "store_limits",
+        ), key
 
 
 def test_every_key_is_described_in_the_code():

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from addon.config import Config, ConfigError, LiveConfig, config_candidates, find_config, load_config
+from addon.config.model import provider_profile
 
 GOOD = "models: {a: deepseek/a}\n"
 OTHER = "models: {other: deepseek/b}\n"
@@ -126,3 +127,23 @@ def test_the_error_of_a_missing_configuration_has_words():
 
     with pytest.raises(ConfigError, match=r"^bridge\.yaml: broken$"):
         LiveConfig(load).require()
+
+
+def test_a_change_of_a_profile_in_a_file_comes_into_force(tmp_path: Path):
+    path, profile = tmp_path / "bridge.yaml", tmp_path / "acme.toml"
+    path.write_text("providers: {acme: {profile: acme.toml}}\n")
+    head = 'id = "acme"\nbase_url = "http://localhost:1/v1"\nevidence = "U"\nchecked = "2026-11"\n'
+    profile.write_text(head)
+    live = live_at(path)
+
+    def stop_max() -> int:
+        return provider_profile("acme", live.require().providers["acme"], "m").stop_max
+
+    assert stop_max() == 4
+    profile.write_text(f"{head}stop_max = 1\n")
+    assert live.refresh()
+    assert stop_max() == 1
+    profile.write_text(f"{head}stop_min = 1\n")
+    assert not live.refresh()
+    assert stop_max() == 1
+    assert "acme.toml: unknown field 'stop_min'" in str(live.take_report())

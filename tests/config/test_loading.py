@@ -120,7 +120,7 @@ def test_every_key_of_the_file(tmp_path: Path):
     assert (config.failover.attempts, config.failover.seconds) == (5, 2.5)
     assert config.keepalive.model_dump() == {"early_headers_after_s": 1, "every_s": 20, "json_after_s": 299.5}
     assert set(config.secrets()) == {"from-env", "from-file", "second", "one", "two"}
-    assert config.findings.key_files == (tmp_path / "mistral.key",)
+    assert config.findings.files == (tmp_path / "mistral.key",)
 
 
 def test_one_word_stands_for_all_hosted_tools(tmp_path: Path):
@@ -471,3 +471,164 @@ def test_a_model_that_the_bridge_calls_itself_must_be_served(tmp_path: Path, sec
     assert load(tmp_path, text.replace("NAME", "seer")).model_dump()[section]["model"] == "seer"
     problem = error_of(tmp_path, text.replace("NAME", "sear"))
     assert problem == f"{section}.model: no entry of models serves the model sear. Did you mean seer?"
+
+
+# A profile in a file
+
+
+ACME = """
+id = "acme"
+label = "Acme"
+base = "mistral"
+base_url = "https://llm.acme.example/v1"
+env = ["ACME_API_KEY"]
+evidence = "U: our own server"
+checked = "2026-11"
+stop_max = 2
+
+[[model]]
+match = ["thinker-*"]
+evidence = "U: its model card"
+checked = "2026-11"
+thinking_style = "enable_thinking"
+"""
+
+
+@pytest.mark.parametrize("written", ["acme.toml", "./acme.toml", "{folder}/acme.toml", "~/acme.toml"])
+def test_a_profile_may_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "acme.toml").write_text(ACME)
+    profile = written.format(folder=tmp_path)
+    config = load(
+        tmp_path, f"providers: {{llm: {{profile: {profile}, overrides: {{n_max: 3}}}}}}\n", ACME_API_KEY="k-1"
+    )
+    llm = config.providers["llm"]
+    assert key_of(config, "llm") == "k-1"
+    assert routes(config) == {"*": ["llm/{model}"]}
+    found = provider_profile("llm", llm, "thinker-1")
+    assert (found.id, found.base_url, found.tool_id.exact_len) == ("acme", "https://llm.acme.example/v1", 9)
+    assert (found.stop_max, found.n_max, found.thinking_style) == (2, 3, "enable_thinking")
+    assert provider_profile("llm", llm, "other").thinking_style == "none"
+    assert config.findings.files == (tmp_path / profile.replace("~", str(tmp_path)),)
+
+
+def test_the_shortcut_takes_a_provider_with_a_profile_in_a_file(tmp_path: Path):
+    (tmp_path / "acme.toml").write_text(ACME)
+    text = "providers: {llm: {profile: acme.toml}, deepseek: {}}\n"
+    config = load(tmp_path, text, {"provider": "llm", "model": "m"}, BRIDGE_API_KEY="k-2")
+    assert routes(config) == {"*": ["llm/m"]}
+    assert provider_profile("llm", config.providers["llm"], "m").id == "acme"
+    assert key_of(config, "llm") == "k-2"
+
+
+def test_a_profile_in_a_file_that_lacks_its_key_says_which(tmp_path: Path):
+    (tmp_path / "acme.toml").write_text(ACME)
+    config = load(tmp_path, "providers: {llm: {profile: acme.toml}}\n")
+    assert config.findings.missing_keys == {"llm": ("ACME_API_KEY",)}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        pytest.param(None, "cannot be read (No such file or directory); correct the path", id="missing"),
+        pytest.param(b"\xff\xfe", "is not UTF-8 text; save it as such", id="not-text"),
+        pytest.param(b"id = ", "not valid TOML: ", id="not-toml"),
+        pytest.param(b"a = " + b"[" * 5000, "is nested too deeply; write it out flat", id="deep"),
+        pytest.param(b'evidence = "U"\nchecked = "2026-11"\n', "'id' is missing; add id = ", id="no-id"),
+        pytest.param(
+            ACME.replace("stop_max", "stop_maximum").encode(),
+            "unknown field 'stop_maximum' (did you mean 'stop_max'?); docs/profiles.md lists the fields.",
+            id="field",
+        ),
+        pytest.param(
+            ACME.replace("2\n", '"two"\n').encode(), "'stop_max': Input should be a valid integer", id="value"
+        ),
+        pytest.param(
+            ACME.replace('"mistral"', '"mistal"').encode(),
+            "base 'mistal' is not a built-in platform (did you mean 'mistral'?)",
+            id="base",
+        ),
+    ],
+)
+def test_a_mistake_in_a_profile_in_a_file(tmp_path: Path, content: bytes | None, told: str):
+    path = tmp_path / "acme.toml"
+    if content is not None:
+        path.write_bytes(content)
+    message = error_of(tmp_path, "providers: {llm: {profile: acme.toml}}\n")
+    assert message.startswith(f"providers.llm.profile: {path}: {told}")
+
+
+@pytest.mark.parametrize(
+    ("entry", "place"),
+    [
+        pytest.param("overrides: {stop_maximum: 1}", "providers.llm.overrides: unknown field", id="overrides"),
+        pytest.param("base_url: 'nowhere'", "providers.llm.base_url: must be", id="base-url"),
+    ],
+)
+def test_a_mistake_beside_a_profile_in_a_file(tmp_path: Path, entry: str, place: str):
+    (tmp_path / "acme.toml").write_text(ACME)
+    assert error_of(tmp_path, f"providers: {{llm: {{profile: acme.toml, {entry}}}}}\n").startswith(place)
+
+
+def test_a_profile_in_a_file_may_be_called_generic(tmp_path: Path):
+    (tmp_path / "own.toml").write_text(ACME.replace('id = "acme"', 'id = "generic"'))
+    config = load(tmp_path, "providers: {llm: {profile: own.toml, api_key: none}}\n")
+    assert provider_profile("llm", config.providers["llm"], "m").stop_max == 2
+
+
+# Many machines, and the cache
+
+STATE_KEY = "k" * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "found"),
+    [
+        pytest.param("", {}, None, id="none"),
+        pytest.param("", {"BRIDGE_STATE_KEY": STATE_KEY}, STATE_KEY, id="environment"),
+        pytest.param("", {"BRIDGE_STATE_KEY": " "}, None, id="blank"),
+        pytest.param("state_key: '${THE_KEY}'\n", {"THE_KEY": STATE_KEY}, STATE_KEY, id="file"),
+        pytest.param(f"state_key: {STATE_KEY}\n", {"BRIDGE_STATE_KEY": "e" * 32}, STATE_KEY, id="file-wins"),
+    ],
+)
+def test_where_the_state_key_is_from(tmp_path: Path, text: str, env: dict[str, str], found: str | None):
+    config = load(tmp_path, text, **env)
+    assert (config.state_key.get_secret_value() if config.state_key else None) == found
+    assert config.secrets() == ((found,) if found else ())
+
+
+def test_a_short_state_key_is_refused_and_not_shown(tmp_path: Path):
+    problem = error_of(tmp_path, "state_key: tooshort\n")
+    assert problem.startswith("state_key: needs at least 32 characters")
+    assert "tooshort" not in problem
+    with pytest.raises(ConfigError, match=r"BRIDGE_STATE_KEY needs at least 32 characters\. Make one") as caught:
+        load(tmp_path, "", BRIDGE_STATE_KEY="tooshort")
+    assert "tooshort" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("store", "is_server"),
+    [
+        ("sqlite", False),
+        ("memory", False),
+        ("off", False),
+        ("sqlite:///x", False),
+        ("redis://h", True),
+        ("unix:///s", True),
+    ],
+)
+def test_which_stores_several_machines_can_use(tmp_path: Path, store: str, is_server: bool):
+    assert load(tmp_path, f"store: '{store}'\n").store_is_server is is_server
+
+
+def test_a_cache_is_off_until_it_is_wanted(tmp_path: Path):
+    assert load(tmp_path, "").cache is None
+    wanted = load(tmp_path, "cache: {}\n").cache
+    assert wanted is not None
+    assert (wanted.ttl_s, wanted.shared) == (3600, False)
+
+
+def test_a_cache_needs_a_store(tmp_path: Path):
+    assert "cache needs a store" in error_of(tmp_path, "cache: {ttl_s: 60}\nstore: off\n")
+    assert "cache.ttl_s" in error_of(tmp_path, "cache: {ttl_s: 0}\n")

@@ -50,12 +50,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def config_for(provider: Provider, **more: str) -> str:
     """A bridge.yaml that sends every model to `provider`; further keys as one line of YAML each.
 
-    The provider goes by two names: `test`, with nothing assumed of it, and `exact`, which takes JSON schemas.
+    The provider goes by three names: `test`, with nothing assumed of it, `exact`, which takes JSON schemas, and
+    `streaming`, which answers in streams only.
     """
     common = f"base_url: '{provider.base_url}', api_key: {PROVIDER_KEY}"
     entries = {
-        "providers": f"{{test: {{{common}}}, exact: {{{common}, overrides: {{response_format: json_schema}}}}}}",
-        "models": "{'exact-*': 'exact/{model}', '*': 'test/{model}'}",
+        "providers": f"{{test: {{{common}}}, exact: {{{common}, overrides: {{response_format: json_schema}}}}, "
+        f"streaming: {{{common}, overrides: {{stream_mode: always}}}}}}",
+        "models": "{'exact-*': 'exact/{model}', 'streaming-*': 'streaming/{model}', '*': 'test/{model}'}",
         **more,
     }
     return "".join(f"{key}: {value}\n" for key, value in entries.items())

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.end_to_end.process import Bridge, clean_environment
+
+TIMEOUT_S = 30.0
+
+# What every program starts with and ends with. `model` is the test's own.
+_PROGRAM = """
+const OpenAI = require("openai");
+const model = process.env.MODEL;
+const client = new OpenAI({ maxRetries: Number(process.env.MAX_RETRIES) });
+const tell = (seen) => console.log(JSON.stringify(seen));
+(async () => {
+%s
+})().catch((error) => { console.error(error); process.exit(1); });
+"""
 
 _SETTINGS = re.compile(r"(NODE|NPM|CODEX)_.*", re.I)
 
@@ -47,3 +62,19 @@ def node() -> Path:
     if int(version.removeprefix("v").partition(".")[0]) < 24:
         pytest.skip(f"{found} is Node {version}, whose fetch takes no proxy from the environment; 24 is the first")
     return Path(found)
+
+
+def told_by(node_program: Path, program: str, bridge: Bridge, home: Path, **settings: str) -> Any:
+    """What a program for the npm package `openai` tells, after it has run to its end."""
+    of_node = {"NODE_PATH": str(node_modules()), "NODE_USE_ENV_PROXY": "1", "NODE_EXTRA_CA_CERTS": str(bridge.ca)}
+    finished = subprocess.run(
+        [node_program, "--eval", _PROGRAM % program],
+        env=environment(bridge, home, **of_node, **{"MAX_RETRIES": "0", **settings}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=TIMEOUT_S,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return json.loads(finished.stdout)

@@ -107,6 +107,25 @@ def test_function_tools(bridge: Bridge, provider: Provider, model: str) -> None:
     assert tool["function"]["parameters"]["properties"]["city"]["description"] == "Its name."
 
 
+def test_a_chain_of_responses(bridge: Bridge, provider: Provider, model: str) -> None:
+    provider.script(model, calls_tools(called("weather", city="Oslo", days=2)), says("Rain."), says("Bye."))
+
+    assert printed(bridge, "chain", model) == ["Rain.", "Bye."]
+
+    *_, last = histories(provider, model)
+    assert [message["role"] for message in last] == ["system", "user", "assistant", "tool", "assistant", "user"]
+
+
+def test_a_session_that_is_a_conversation(bridge: Bridge, provider: Provider, model: str) -> None:
+    provider.script(model, calls_tools(called("weather", city="Oslo", days=2)), says("Rain."), says("Bye."))
+
+    kept = printed(bridge, "session", model)
+
+    assert kept == ["message", "function_call", "function_call_output", "message", "message", "message"]
+    *_, last = histories(provider, model)
+    assert [message["role"] for message in last] == ["system", "user", "assistant", "tool", "assistant", "user"]
+
+
 def test_parallel_calls(bridge: Bridge, provider: Provider, model: str) -> None:
     both = [called("meet", "call_1", name="Anna"), called("meet", "call_2", name="Bo")]
     provider.script(model, calls_tools(*both), says("They met."))

@@ -6,8 +6,6 @@ to honour HTTPS_PROXY (NODE_USE_ENV_PROXY=1). The npm package `node` brings its 
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 import pytest
 
 from addon.providers.platforms import profile_for
-from tests.end_to_end.npm import environment, node, node_modules
+from tests.end_to_end.npm import node, told_by
 from tests.end_to_end.process import CLIENT_KEY, PROVIDER_KEY, Bridge
 from tests.end_to_end.provider import (
     Behaviour,
@@ -32,19 +30,6 @@ from tests.translate.valid_history import assert_valid_history
 
 pytestmark = pytest.mark.clients
 
-TIMEOUT_S = 30.0
-
-# What every program starts with and ends with. `model` is the test's own.
-_PROGRAM = """
-const OpenAI = require("openai");
-const model = process.env.MODEL;
-const client = new OpenAI({ maxRetries: Number(process.env.MAX_RETRIES) });
-const tell = (seen) => console.log(JSON.stringify(seen));
-(async () => {
-%s
-})().catch((error) => { console.error(error); process.exit(1); });
-"""
-
 RunNode = Callable[..., Any]
 
 
@@ -58,19 +43,7 @@ def run_node(node_program: Path, bridge: Bridge, model: str, tmp_path: Path) -> 
     """Runs a program to its end → what it told."""
 
     def run(program: str, *, max_retries: int = 0) -> Any:
-        settings = {"NODE_PATH": str(node_modules()), "NODE_USE_ENV_PROXY": "1", "NODE_EXTRA_CA_CERTS": str(bridge.ca)}
-        settings |= {"MODEL": model, "MAX_RETRIES": str(max_retries)}
-        finished = subprocess.run(
-            [node_program, "--eval", _PROGRAM % program],
-            env=environment(bridge, tmp_path, **settings),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=TIMEOUT_S,
-        )
-        assert finished.returncode == 0, finished.stderr
-        return json.loads(finished.stdout)
+        return told_by(node_program, program, bridge, tmp_path, MODEL=model, MAX_RETRIES=str(max_retries))
 
     return run
 

@@ -20,7 +20,9 @@ HELLO = [event(each) for each in text_chunks("Hel", "lo.")]
 
 
 @contextmanager
-def under_way(bridge: Bridge, provider: Provider, model: str, gate: threading.Event) -> Iterator[Future[httpx.Response]]:
+def under_way(
+    bridge: Bridge, provider: Provider, model: str, gate: threading.Event
+) -> Iterator[Future[httpx.Response]]:
     """A call whose stream has begun, and goes on when the gate is opened."""
     begun = threading.Event()
 

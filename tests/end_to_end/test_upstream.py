@@ -278,6 +278,33 @@ def test_a_chat_stream_that_breaks(client: httpx.Client, provider: Provider, mod
     assert "error" in events_of(response.text)[-1]
 
 
+def test_a_chat_answer_that_only_comes_in_a_stream(client: httpx.Client, provider: Provider, model: str) -> None:
+    model = f"streaming-{model}"
+    provider.script(model, streams(*HELLO, DONE))
+
+    body = {"model": model, "messages": [{"role": "user", "content": "Hi"}]}
+    response = client.post("/v1/chat/completions", json=body)
+
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
+    assert response.json() == {**completion(), "choices": [{**completion()["choices"][0], "logprobs": None}]}
+    sent = provider.call(model).body
+    assert (sent["stream"], sent["stream_options"]) == (True, {"include_usage": True})
+
+
+def test_a_chat_stream_that_breaks_for_a_client_that_wants_one_answer(
+    client: httpx.Client, provider: Provider, model: str
+) -> None:
+    model = f"streaming-{model}"
+    provider.script(model, streams_then_cuts(*HELLO[:2]))
+
+    response = client.post(
+        "/v1/chat/completions", json={"model": model, "messages": [{"role": "user", "content": "Hi"}]}
+    )
+
+    assert response.status_code == 502
+    assert response.json()["error"]["code"] == "server_error"
+
+
 def test_a_key_that_is_missing(start_bridge: StartBridge, provider: Provider) -> None:
     """Nothing is sent without it, and the client learns which variable the operator forgot."""
     before = len(provider.calls())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections import deque
+from collections.abc import Sequence
 
 import h2.config
 import h2.connection
@@ -68,6 +69,24 @@ class Http2:
         """Take a request back."""
         self._h2.reset_stream(stream, h2.errors.ErrorCodes.CANCEL)
         self._socket.sendall(self._h2.data_to_send())
+
+    def answers(self, streams: Sequence[int]) -> dict[int, tuple[int, bytes]]:
+        """Status and body of each of these, in whatever order they come."""
+        statuses: dict[int, int] = {}
+        bodies = dict.fromkeys(streams, b"")
+        missing = set(streams)
+        while missing:
+            match event := self._next_event():
+                case h2.events.ResponseReceived(stream_id=int(at)) if at in bodies:
+                    statuses[at] = int(dict(event.headers or ())[":status"])
+                case h2.events.DataReceived(stream_id=int(at)) if at in bodies:
+                    bodies[at] += event.data or b""
+                    self._h2.acknowledge_received_data(event.flow_controlled_length, at)
+                case h2.events.StreamEnded(stream_id=int(at)):
+                    missing.discard(at)
+                case h2.events.StreamReset() | h2.events.ConnectionTerminated():
+                    raise AssertionError(event)
+        return {stream: (statuses[stream], bodies[stream]) for stream in streams}
 
     def wait_for_reset(self, stream: int) -> None:
         """Read on until the other side takes its answer back."""

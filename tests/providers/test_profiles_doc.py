@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic.fields import FieldInfo
 
-from addon.providers.platforms import Platform, builtin_platforms
+from addon.providers.platforms import Platform, builtin_platforms, load_platform_file, resolve
 from addon.providers.profile import STYLE_FRAGMENTS, Profile
 
 LINES = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text("utf-8").splitlines()
@@ -47,3 +47,12 @@ def test_platform_is_listed(platform: Platform) -> None:
 @pytest.mark.parametrize("style", STYLE_FRAGMENTS)
 def test_style_is_listed(style: str) -> None:
     row(style)
+
+
+def test_the_example_of_a_profile_in_a_file_is_one(tmp_path: Path) -> None:
+    example = "\n".join(LINES).partition("## A profile of your own")[2].partition("```toml\n")[2].partition("```")[0]
+    path = tmp_path / "acme.toml"
+    path.write_text(example)
+    platform = load_platform_file(path)
+    assert (platform.id, platform.env) == ("acme", ("ACME_API_KEY",))
+    assert resolve(platform, model="thinker-1").thinking_style == "enable_thinking"

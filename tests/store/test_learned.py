@@ -244,3 +244,40 @@ def test_expired_lessons_leave_the_file(path: Path, clock: Clock) -> None:
     entries = document["lessons"]
     assert isinstance(entries, list)
     assert len(entries) == 1
+
+
+# --- what bridges elsewhere have learned ------------------------------------------------------------------------------
+
+
+def told(what: str, overrides: Mapping[str, JsonValue], when: float) -> Lesson:
+    return Lesson("acme.test/v1", "large", overrides, what, "told", when)
+
+
+def test_of_two_lessons_the_newer_one_holds_wherever_it_was_learned(path: Path) -> None:
+    clock = Clock()
+    learned = store(path, clock)
+    learned.learn("acme.test/v1", "large", {"max_tokens_field": "max_tokens"}, "here", "why")
+    learned.take([told("before", {"max_tokens_field": "omit"}, clock() - 1)])
+    assert learned.overrides("acme.test/v1", "large") == {"max_tokens_field": "max_tokens"}
+    learned.take([told("after", {"max_tokens_field": "max_completion_tokens"}, clock() + 1)])
+    assert learned.overrides("acme.test/v1", "large") == {"max_tokens_field": "max_completion_tokens"}
+    learned.take([told("after", {"max_tokens_field": "max_tokens"}, clock())])
+    assert learned.overrides("acme.test/v1", "large") == {"max_tokens_field": "max_completion_tokens"}
+    assert [lesson.what for lesson in store(path, clock).lessons()] == [lesson.what for lesson in learned.lessons()], (
+        "it outlives a restart"
+    )
+
+
+def test_a_lesson_of_another_version_is_not_taken(path: Path) -> None:
+    learned = store(path)
+    learned.take([told("new", {"gone": 1}, 1_000_000.0)])
+    assert learned.lessons() == []
+    assert not path.exists()
+
+
+def test_what_is_newer_may_be_spared(path: Path) -> None:
+    clock = Clock()
+    learned = store(path, clock)
+    learned.take([told("old", {"drop_params": ["a"]}, clock() - 5), told("new", {"drop_params": ["b"]}, clock())])
+    learned.forget(before=clock() - 1)
+    assert [lesson.what for lesson in learned.lessons()] == ["new"]

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from addon.store.secret import StateError, signing_key, state_dir
+from addon.store.errors import StoreUnavailable
+from addon.store.interface import ResponseStore
+from addon.store.secret import StateError, key_from, shared_key, signing_key, state_dir
 
 HOME = Path("/home/ann")
 posix_only = pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
@@ -202,3 +204,41 @@ def refused(*_: Any, **__: Any) -> Any:
 
 def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+# --- a key for several machines ---------------------------------------------------------------------------------------
+
+
+def test_a_secret_of_the_configuration_makes_a_key() -> None:
+    key = key_from("a secret that is long enough, in any script: \u9375")
+    assert len(key) == 32
+    assert key == key_from("a secret that is long enough, in any script: \u9375")
+    assert key != key_from("another secret that is long enough")
+
+
+def test_the_key_in_a_store_is_that_of_the_first_machine(tmp_path: Path, store: ResponseStore) -> None:
+    def of(machine: str) -> bytes:
+        return shared_key(store.values, lambda: signing_key(tmp_path / machine))
+
+    first = of("one")
+    assert first == signing_key(tmp_path / "one"), "what it has signed before can still be read"
+    assert of("two") == first
+    assert of("one") == first
+
+
+def test_a_machine_without_a_directory_makes_a_key_for_all(store: ResponseStore) -> None:
+    def none() -> bytes:
+        raise StateError("read-only")
+
+    key = shared_key(store.values, none)
+    assert len(key) == 32
+    assert shared_key(store.values, none) == key
+
+
+def test_a_store_that_is_away_gives_no_key(store: ResponseStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> bytes:
+        raise StoreUnavailable("redis h:6379: the server cannot be used now.")
+
+    monkeypatch.setattr(store.values, "settle", away)
+    with pytest.raises(StateError, match=r"redis h:6379.* set BRIDGE_STATE_KEY"):
+        shared_key(store.values, lambda: b"own")

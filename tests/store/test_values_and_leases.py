@@ -42,6 +42,16 @@ def test_a_value_has_an_end(backend: Backend) -> None:
     assert store.values.get("quirk", "key") is None
 
 
+def test_a_settled_value_is_the_first_one_for_all_and_for_good(backend: Backend) -> None:
+    store = backend.open()
+    assert store.values.settle("secret", "key", b"first") == b"first"
+    assert store.values.settle("secret", "key", b"second") == b"first"
+    backend.advance(10 * 365 * 24 * 3600.0)
+    assert store.values.get("secret", "key") == b"first"
+    store.values.delete("secret", "key")
+    assert store.values.settle("secret", "key", b"second") == b"second"
+
+
 # --- leases -----------------------------------------------------------------------------------------------------------
 
 

@@ -49,6 +49,7 @@ PROFILES = {
         replay_missing="empty",
         image_url="base64",
     ),
+    "in-words": Profile(tools=False, strict_alternation=True, replay="always", replay_field="tags"),
     "arrays": Profile(
         system_policy="any",
         instruction_role="developer",

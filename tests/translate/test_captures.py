@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from addon.providers.profile import Profile
-from addon.translate.errors import ApiError
 from addon.translate.notes import Notes
 from addon.translate.request import ChatCall, to_chat
-from addon.wire.json import Json, dumps
-from addon.wire.responses import read_request
+from addon.wire.json import Json, JsonObject, dumps
+from addon.wire.responses import Item, read_request
 
 CAPTURES = Path(__file__).parent.parent / "fixtures" / "captures"
 
@@ -192,9 +192,11 @@ CASES = [
 ]
 
 
-def convert(capture: str, profile: Profile, notes: Notes | None = None) -> ChatCall:
+def convert(capture: str, profile: Profile, notes: Notes | None = None, *, before: Sequence[Item] = ()) -> ChatCall:
+    """`before`: what the bridge knows of the conversation that the request goes on with."""
     recorded = json.loads((CAPTURES / f"{capture}.json").read_text(encoding="utf-8"))
     request = read_request(dumps(recorded["request"]["body"]).encode())
+    request = request.model_copy(update={"input": [*before, *request.items()]})
     return to_chat(
         request, profile, model="m", origin="here/m", lookup=lambda _: None, notes=Notes() if notes is None else notes
     )
@@ -228,11 +230,22 @@ def test_the_shell_and_patch_calls_of_the_agents_sdk_are_calls_of_functions() ->
     ]
 
 
-@pytest.mark.parametrize("capture", ["langchain-py-prev-2", "openai-py-previous-2"])
-def test_what_continues_an_earlier_answer_is_refused(capture: str) -> None:
-    with pytest.raises(ApiError) as caught:
-        convert(capture, GENERIC)
-    assert caught.value.param == "previous_response_id"
+CALLED = {"type": "function_call", "call_id": "call_sc_fn-one_s0_0", "name": "get_weather", "arguments": "{}"}
+
+
+@pytest.mark.parametrize(
+    ("capture", "history", "roles"),
+    [
+        ("langchain-py-prev-2", [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hi!"}], "uau"),
+        ("openai-py-previous-2", [{"role": "user", "content": "Weather?"}, CALLED], "uat"),
+    ],
+)
+def test_what_continues_an_earlier_answer_is_converted_behind_it(
+    capture: str, history: list[JsonObject], roles: str
+) -> None:
+    before = read_request(dumps({"input": history}).encode()).items()
+    messages = convert(capture, GENERIC, before=before).body["messages"]
+    assert "".join(str(message["role"])[0] for message in messages) == roles
 
 
 def test_every_capture_is_in_the_table() -> None:

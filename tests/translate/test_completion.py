@@ -39,9 +39,7 @@ def test_a_byte_order_mark() -> None:
     [
         pytest.param(b"", "server_error", "The provider acme sent an empty answer", id="empty"),
         pytest.param(b" \n", "server_error", "The provider acme sent an empty answer", id="blank"),
-        pytest.param(
-            b"<html><body>Sorry</body></html>", "server_error", "not JSON: Sorry", id="html"
-        ),
+        pytest.param(b"<html><body>Sorry</body></html>", "server_error", "not JSON: Sorry", id="html"),
         pytest.param(b'{"choices":[{"mess', "server_error", "not JSON", id="cut"),
         pytest.param({"error": {"message": "Bad", "code": 429}}, "rate_limit_exceeded", "Bad", id="error"),
         pytest.param([{"error": {"message": "Bad"}}], "server_error", "Bad", id="list"),

@@ -149,6 +149,19 @@ def test_the_parameter_of_fastapi() -> None:
     assert answered(422, {"detail": [{"loc": ["body", "messages", 0], "msg": "Bad"}]}).param == "messages.0"
 
 
+def test_all_that_is_wrong_is_told() -> None:
+    wrong = [
+        {"loc": ["body", "user"], "msg": "Extra"},
+        "?",
+        {"msg": "Bad"},
+        {"loc": ["body", "tools", 0, "strict"]},
+        {},
+    ]
+    error = answered(422, {"detail": wrong})
+    assert error.message.endswith("refused the request: user: Extra; Bad; tools.0.strict")
+    assert error.param == "user"
+
+
 OVERFLOWS = {
     "openai-code": (400, said("Bad", code="context_length_exceeded")),
     "openai": (400, said("Your input exceeds the context window of this model.")),

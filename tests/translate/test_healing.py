@@ -674,6 +674,25 @@ def test_a_limit_refused_under_both_names_is_left_out() -> None:
     assert not any_of(has("max_tokens"), has("max_completion_tokens"))(sent(profile))
 
 
+def test_all_that_is_refused_at_once_goes_at_once() -> None:
+    wrong = [
+        {"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs are not permitted"} for name in "ab"
+    ]
+    error = from_response(422, {}, dumps({"detail": wrong}).encode(), provider="p", profile=Profile()).said
+    assert error is not None
+    found = remedy(error, Profile(drop_params=()), {"messages": [], "a": 1, "b": 2})
+    assert found is not None
+    assert (found.what, found.overrides) == ("a, b", {"drop_params": ["a", "b"]})
+
+
+def test_a_narrower_schema_stays_without_what_was_refused_before() -> None:
+    body: JsonObject = {"messages": [], "tools": [{"parameters": {"$ref": "#"}}]}
+    profile = Profile(schema_flavor="no_additional_properties")
+    found = remedy(UpstreamError(400, "Failed to resolve $ref '#/$defs/Place'"), profile, body)
+    assert found is not None
+    assert found.overrides == {"schema_flavor": "gemini"}
+
+
 @pytest.mark.parametrize(
     "body",
     [

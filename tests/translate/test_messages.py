@@ -379,6 +379,53 @@ ARGUMENTS = [
     ]
 ]
 
+IN_WORDS = [
+    Case(
+        "calls and results in words",
+        [
+            user("Go"),
+            said("Let me see."),
+            call("a", '{"n":1}'),
+            call("b", name="walk"),
+            output("a", "one"),
+            output("b", ""),
+        ],
+        [
+            user("Go"),
+            said('Let me see.\n[called run({"n":1})]\n[called walk({})]'),
+            user("[result of run]\none\n[result of walk]\n(no output)"),
+        ],
+        profile={"tools": False},
+        notes=["input: calls"],
+    ),
+    Case(
+        "an image as a result in words",
+        [call("a"), output("a", [image()]), user("Well?")],
+        [
+            said("[called run({})]"),
+            user("[result of run]\n[image 1: see the next user message]"),
+            user([text("[image 1 of the tool results above]"), chat_image()]),
+            user("Well?"),
+        ],
+        profile={"tools": False},
+        notes=["input: calls"],
+    ),
+    Case(
+        "an image in place",
+        [call("a"), output("a", [image()])],
+        [said("[called run({})]"), user([text("[result of run]"), chat_image()])],
+        profile={"tools": False, "tool_result_media": "array"},
+        notes=["input: calls"],
+    ),
+    Case(
+        "a call without a result, and what was thought before",
+        [user("Go"), thought("hm"), call("a")],
+        [user("Go"), said("<think>\nhm\n</think>\n\n[called run({})]"), user("[result of run]\naborted")],
+        profile={"tools": False, "replay": "always", "replay_field": "tags"},
+        notes=["input: call without a result", "input: calls"],
+    ),
+]
+
 INSTRUCTIONS = [
     Case(
         "single: one message at the start",
@@ -647,7 +694,7 @@ REASONING = [
     ),
 ]
 
-CASES = [*TURNS, *ITEMS, *ARGUMENTS, *INSTRUCTIONS, *MEDIA, *POLICIES, *REASONING]
+CASES = [*TURNS, *ITEMS, *ARGUMENTS, *IN_WORDS, *INSTRUCTIONS, *MEDIA, *POLICIES, *REASONING]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])

@@ -27,6 +27,8 @@ from tests.translate.histories import (
 from tests.translate.valid_history import assert_valid_history
 
 every_profile = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+WITH_TOOLS = {name: profile for name, profile in PROFILES.items() if profile.tools}
+every_profile_with_tools = pytest.mark.parametrize("profile", WITH_TOOLS.values(), ids=WITH_TOOLS)
 
 
 def convert(items: list[Item], profile: Profile, instructions: str | None = None) -> list[ChatMessage]:
@@ -86,7 +88,7 @@ def test_a_longer_history_begins_with_the_shorter_one(
     assert longer[: len(shorter)] == shorter
 
 
-@every_profile
+@every_profile_with_tools
 @settings(max_examples=50, deadline=None)
 @given(items=conversations())
 def test_each_call_and_each_result_arrives_once(profile: Profile, items: list[dict[str, Any]]) -> None:

@@ -125,15 +125,12 @@ def test_what_is_ours_does_not_go() -> None:
     assert set(told.body) == {"model", "input", "store", "stream"}
     assert told.body["store"] is False
     assert told.native.stream
-    assert [note.split(":")[0] for note in told.notes] == ["store", "context_management", "client_metadata"]
+    assert [note.split(":")[0] for note in told.notes] == ["context_management", "client_metadata"]
 
 
-@pytest.mark.parametrize("name", ["previous_response_id", "conversation", "background", "prompt"])
-def test_what_needs_a_memory_is_refused(name: str) -> None:
-    value: Any = {"id": "p"} if name == "prompt" else True if name == "background" else "x_1"
-    body: dict[str, Any] = {name: value}
-    with pytest.raises(ApiError, match=name):
-        sent(**body)
+def test_what_only_openai_can_do_is_refused() -> None:
+    with pytest.raises(ApiError, match="prompt"):
+        sent(prompt={"id": "p"})
 
 
 def test_a_profile_that_always_streams() -> None:
@@ -572,32 +569,6 @@ def test_tools_that_an_item_brings() -> None:
     told = sent(input=[{"type": "additional_tools", "role": "developer", "tools": [FUNCTION]}, *request().items()])
 
     assert told.body["tools"] == [FUNCTION]
-
-
-def test_further_messages_of_a_chat() -> None:
-    custom: dict[str, Any] = {
-        "id": "a",
-        "type": "function",
-        "function": {"name": "patch", "arguments": '{"input":"x"}'},
-    }
-    messages: list[Json] = [
-        {"role": "assistant", "content": "So.", "tool_calls": [custom]},
-        {"role": "tool", "tool_call_id": "a", "content": "Refused."},
-    ]
-    native = sent(
-        tools=[CUSTOM], input=[{"type": "custom_tool_call", "call_id": "z", "name": "patch", "input": ""}]
-    ).native
-    wrapped = sent(WRAPPING, tools=[CUSTOM]).native
-
-    assert native.with_messages(messages)["input"][-3:] == [  # type: ignore[index]
-        {"type": "message", "role": "assistant", "content": "So."},
-        {"type": "custom_tool_call", "call_id": "a", "name": "patch", "input": "x"},
-        {"type": "custom_tool_call_output", "call_id": "a", "output": "Refused."},
-    ]
-    assert wrapped.with_messages(messages)["input"][-2:] == [  # type: ignore[index]
-        {"type": "function_call", "call_id": "a", "name": "patch", "arguments": '{"input":"x"}'},
-        {"type": "function_call_output", "call_id": "a", "output": "Refused."},
-    ]
 
 
 # --- real requests

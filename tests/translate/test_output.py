@@ -167,6 +167,7 @@ def test_every_event_of_a_text_answer() -> None:
         "max_tool_calls": None,
         "model": "test-model",
         "parallel_tool_calls": True,
+        "conversation": None,
         "previous_response_id": None,
         "prompt_cache_key": None,
         "prompt_cache_retention": None,
@@ -478,3 +479,53 @@ def test_any_order_of_verbs_makes_a_good_stream(verbs: list[Verbs], end: Verbs, 
     asked = {"include": ["reasoning.encrypted_content"]} if sealed else {}
 
     built(*verbs, end, reasoning={"summary": "auto" if summary else None}, **asked)
+
+
+# --- what the bridge keeps of an answer
+
+
+def sealed_and_told(include: list[str]) -> tuple[list[Any], list[Any]]:
+    """The items as they are stored, and as the client has them."""
+    response = builder(request(include=include))
+    think(response)
+    response.reasoning_details([{"type": "reasoning.encrypted", "data": "x"}])
+    state = response.call(FUNCTION, "call_1", extra={"signature": "s"})
+    response.arguments(state, "{}")
+    response.complete(None)
+    return response.stored()["output"], response.response["output"]
+
+
+def test_reasoning_is_stored_sealed_though_the_client_does_not_ask_for_it() -> None:
+    kept, told = sealed_and_told([])
+    assert [item.get("encrypted_content") for item in told] == [None, None]
+    assert [item["type"] for item in kept] == ["reasoning", "function_call", "reasoning"]
+    assert {**kept[0], "encrypted_content": None} == told[0]
+    assert '"data":"x"' in kept[0]["encrypted_content"]
+    assert kept[1] == told[1]
+    assert "signature" in kept[2]["encrypted_content"]
+    assert (kept[2]["summary"], kept[2]["content"]) == ([], [])
+
+
+def test_what_the_client_was_given_sealed_is_stored_as_it_is() -> None:
+    kept, told = sealed_and_told(["reasoning.encrypted_content"])
+    assert kept == told
+
+
+def test_reasoning_of_which_there_is_nothing_to_tell_is_stored_where_it_was() -> None:
+    response = builder()
+    response.reasoning_details([{"type": "reasoning.encrypted", "data": "x"}])
+    response.text("Hi")
+    response.complete(None)
+    assert [item["type"] for item in response.response["output"]] == ["message"]
+    assert [item["type"] for item in response.stored()["output"]] == ["reasoning", "message"]
+
+
+def test_an_answer_that_could_not_be_kept_does_not_say_that_it_was() -> None:
+    response = builder()
+    say(response)
+    response.complete(None)
+    events = response.take()
+    again = response.not_stored(events)
+    assert events[-1].fields["response"]["store"] is True  # type: ignore[index]
+    assert again[-1].fields["response"] == {**events[-1].fields["response"], "store": False}  # type: ignore[dict-item]
+    assert again[:-1] == events[:-1]

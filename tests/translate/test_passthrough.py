@@ -10,7 +10,7 @@ from addon.translate.errors import ApiError
 from addon.translate.notes import Notes
 from addon.translate.output_format import ONLY_JSON
 from addon.translate.passthrough import fit
-from addon.wire.json import JsonObject
+from addon.wire.json import Json, JsonObject
 
 HI: JsonObject = {"role": "user", "content": "hi"}
 JSON: JsonObject = {"type": "json_object"}
@@ -163,7 +163,7 @@ CASES = [
             ]
         },
         ["response_format: the schema is told in the instructions; this provider does not enforce it"],
-        Profile(response_format="prompt"),
+        Profile(response_format="prompt", content_shape="auto"),
     ),
     Case(
         "a schema beside tools",
@@ -234,9 +234,111 @@ def test_the_url_may_name_the_model() -> None:
     ],
 )
 def test_roles(profile: Profile, roles: list[str]) -> None:
-    messages = [{"role": role, "content": role} for role in ("system", "developer", "user")]
-    sent, _ = fit({"messages": [*messages]}, profile, model="m", notes=Notes())
+    messages: list[JsonObject] = [{"role": role, "content": role} for role in ("system", "developer", "user")]
+    anywhere = profile.model_copy(update={"system_policy": "any"})
+    sent, _ = fit({"messages": [*messages]}, anywhere, model="m", notes=Notes())
     assert sent["messages"] == [{**message, "role": role} for message, role in zip(messages, roles, strict=True)]
+
+
+LATE: list[Json] = [
+    {"role": "system", "content": "one"},
+    {"role": "developer", "content": "two"},
+    HI,
+    {"role": "system", "content": "three"},
+    {"role": "developer", "content": [{"type": "text", "text": "four", "cache_control": {}}]},
+]
+
+
+@pytest.mark.parametrize(
+    ("profile", "heard"),
+    [
+        pytest.param(Profile(), ["system: one|two", "user: hi", "user: [..]three", "user: [..]four"], id="single"),
+        pytest.param(
+            Profile(system_policy="leading", instruction_role="developer"),
+            ["system: one", "developer: two", "user: hi", "user: [..]three", "user: [..]four"],
+            id="leading",
+        ),
+        pytest.param(
+            Profile(system_policy="any"),
+            ["system: one", "system: two", "user: hi", "system: three", "system: four"],
+            id="any",
+        ),
+        pytest.param(
+            Profile(system_policy="any", instruction_role="user"),
+            ["user: one", "user: two", "user: hi", "user: [..]three", "user: [..]four"],
+            id="of the user",
+        ),
+    ],
+)
+def test_instructions_stand_where_the_provider_allows_them(profile: Profile, heard: list[str]) -> None:
+    notes = Notes()
+    sent, _ = fit({"messages": LATE}, profile, model="m", notes=notes)
+    assert [said(message) for message in messages_of(sent)] == heard
+    told = "[..]" in "".join(heard)
+    expected = ["messages: instructions in the midst of the conversation are told as the user's"]
+    assert [str(note) for note in notes] == expected * told
+
+
+def messages_of(sent: JsonObject) -> list[JsonObject]:
+    messages = sent["messages"]
+    assert isinstance(messages, list)
+    return [message for message in messages if isinstance(message, dict)]
+
+
+def said(message: JsonObject) -> str:
+    content = message["content"]
+    parts = content if isinstance(content, list) else [{"text": content}]
+    text = "".join(str(part["text"]) for part in parts if isinstance(part, dict))
+    return f"{message['role']}: {text}".replace("[system instruction]", "[..]").replace("\n\n", "|").replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("message", "content"),
+    [
+        pytest.param({"role": "user", "content": [{"type": "text", "text": "a"}]}, "a", id="one"),
+        pytest.param({"role": "tool", "content": [{"type": "text", "text": t} for t in "ab"]}, "a\nb", id="two"),
+        pytest.param({"role": "assistant", "content": [{"type": "text", "text": t} for t in "ab"]}, "ab", id="model"),
+        pytest.param({"role": "user", "content": []}, [], id="none"),
+        pytest.param({"role": "assistant", "content": None}, None, id="null"),
+        pytest.param(
+            {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {}}]},
+            [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {}}],
+            id="image",
+        ),
+        pytest.param(
+            {"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]},
+            [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}],
+            id="more than text",
+        ),
+    ],
+)
+def test_parts_of_text_are_a_string_where_no_parts_are_taken(message: JsonObject, content: Json) -> None:
+    sent, _ = fit({"messages": [message]}, Profile(), model="m", notes=Notes())
+    assert messages_of(sent)[0]["content"] == content
+    sent, _ = fit({"messages": [message]}, Profile(content_shape="auto"), model="m", notes=Notes())
+    assert messages_of(sent)[0] == message
+
+
+THINKS_IN_STREAMS = Profile(thinking_needs_stream=True, thinking_style="enable_thinking", effort_values=("high",))
+
+
+@pytest.mark.parametrize(
+    ("given", "profile", "streams"),
+    [
+        pytest.param({}, Profile(), False, id="whole"),
+        pytest.param({"stream": True}, Profile(), True, id="stream"),
+        pytest.param({}, Profile(stream_mode="always"), True, id="always"),
+        pytest.param({"reasoning_effort": "high"}, THINKS_IN_STREAMS, True, id="thinking"),
+        pytest.param({"reasoning_effort": "none"}, THINKS_IN_STREAMS, False, id="not thinking"),
+    ],
+)
+def test_a_stream_is_asked_for_where_nothing_else_is_to_be_had(
+    given: JsonObject, profile: Profile, streams: bool
+) -> None:
+    sent, stream = fit({"messages": [HI], **given}, profile, model="m", notes=Notes())
+    assert stream == streams
+    assert (sent.get("stream") is True) == streams
+    assert ("stream_options" in sent) == (streams and not given.get("stream"))
 
 
 @pytest.mark.parametrize("messages", [{}, {"messages": None}, {"messages": "hi"}])

@@ -267,6 +267,7 @@ def test_how_much_is_asked_for(
     assert [note.what for note in notes] == (["reasoning.effort"] if noted else [])
 
 
+LEAST = {"thinking_budget_min": 1024}
 BUDGETS = {**BUDGET, "thinking_budgets": {"low": 1000, "high": 8000}}
 
 
@@ -280,6 +281,19 @@ BUDGETS = {**BUDGET, "thinking_budgets": {"low": 1000, "high": 8000}}
         pytest.param("high", 900, {}, {"enable_thinking": True, "thinking_budget": 899}, False, id="little room"),
         pytest.param("high", 1, {}, {"enable_thinking": True, "thinking_budget": 1}, False, id="no room at all"),
         pytest.param("max", None, {}, {"enable_thinking": True}, True, id="no budget for it"),
+        pytest.param("low", None, LEAST, {"enable_thinking": True, "thinking_budget": 1024}, False, id="raised"),
+        pytest.param("high", 1500, LEAST, {"enable_thinking": True, "thinking_budget": 1024}, False, id="at least"),
+        pytest.param("high", 1025, LEAST, {"enable_thinking": True, "thinking_budget": 1024}, False, id="just room"),
+        pytest.param("high", 1024, LEAST, {"enable_thinking": False}, True, id="no room for the least"),
+        pytest.param(None, 100, LEAST, {}, False, id="no room, and nothing asked for"),
+        pytest.param(
+            "high",
+            100,
+            {**LEAST, "thinking_default": "always"},
+            {"enable_thinking": True, "thinking_budget": 1024},
+            False,
+            id="no room, and no way to turn it off",
+        ),
         pytest.param("none", None, {}, {"enable_thinking": False}, False, id="off"),
         pytest.param(None, None, {}, {}, False, id="nothing said"),
         pytest.param(

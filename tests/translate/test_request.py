@@ -10,7 +10,7 @@ from addon.providers.profile import Profile
 from addon.translate.errors import ApiError
 from addon.translate.notes import Notes
 from addon.translate.request import ChatCall, to_chat
-from addon.wire.json import Json, JsonObject, dumps
+from addon.wire.json import JsonObject, dumps
 from addon.wire.responses import Item, Message, ResponsesRequest, TextPart, read_request
 
 HI: JsonObject = {"role": "user", "content": "hi"}
@@ -96,11 +96,10 @@ CASES = [
         },
         {"messages": [HI]},
         [
-            "store: answers are not kept here: they cannot be retrieved or continued by id",
             "truncation: nothing is cut: a conversation that is too long is an error",
             "moderation: done at OpenAI only",
             "prompt_cache_options: not known to chat providers; they cache as they do",
-            "background_options: without effect in a call that is not in the background",
+            "background_options: without effect: every call begins as soon as it can",
             "client_metadata: the client's telemetry; not sent on",
             "seed: not a known parameter; not sent on",
             "reasoning.context: not known to chat providers",
@@ -144,7 +143,7 @@ CASES = [
         "store and metadata are never sent",
         {"store": True, "metadata": {"a": "b"}},
         {"messages": [HI]},
-        ["store: answers are not kept here: they cannot be retrieved or continued by id"],
+        [],
         EVERYTHING,
     ),
     Case(
@@ -153,6 +152,24 @@ CASES = [
         {"messages": [HI], "temperature": 1, "top_p": 0.01},
         ["temperature: set to 1: this provider accepts 0 to 1", "top_p: set to 0.01: this provider accepts 0.01 to 1"],
         Profile(clamp={"temperature": (0, 1), "top_p": (0.01, 1)}),
+    ),
+    Case(
+        "no temperature at all",
+        {"temperature": 0},
+        {"messages": [HI], "do_sample": False},
+        profile=Profile(zero_temperature={"do_sample": False}),
+    ),
+    Case(
+        "a temperature as good as none",
+        {"temperature": 0.05},
+        {"messages": [HI], "do_sample": False},
+        profile=Profile(zero_temperature={"do_sample": False}, clamp={"temperature": (0.1, 1)}),
+    ),
+    Case(
+        "some temperature",
+        {"temperature": 0.1},
+        {"messages": [HI], "temperature": 0.1},
+        profile=Profile(zero_temperature={"do_sample": False}, clamp={"temperature": (0.1, 1)}),
     ),
     Case(
         "renamed",
@@ -390,22 +407,12 @@ def test_the_url_may_name_the_model() -> None:
     assert call.body == {"messages": [HI]}
 
 
-@pytest.mark.parametrize(
-    ("param", "value", "remedy"),
-    [
-        ("previous_response_id", "resp_1", "`input`"),
-        ("conversation", "conv_1", "`input`"),
-        ("conversation", {"id": "conv_1"}, "`input`"),
-        ("background", True, "stream=true"),
-        ("prompt", {"id": "pmpt_1"}, "`instructions`"),
-    ],
-)
-def test_what_would_be_forgotten_is_refused(param: str, value: Json, remedy: str) -> None:
+def test_what_only_openai_can_do_is_refused() -> None:
     with pytest.raises(ApiError) as caught:
-        convert({param: value})
+        convert({"prompt": {"id": "pmpt_1"}})
     error = caught.value
-    assert (error.status, error.code, error.param) == (400, "unsupported_parameter", param)
-    assert remedy in error.message
+    assert (error.status, error.code, error.param) == (400, "unsupported_parameter", "prompt")
+    assert "`instructions`" in error.message
 
 
 def test_item_references() -> None:

@@ -19,7 +19,7 @@ from addon.wire.json import Json, JsonObject, dumps
 from addon.wire.responses import AdditionalTools, FunctionTool, NamespaceTool, Tool, ToolSearchOutput, read_request
 
 CAPTURES = sorted((Path(__file__).parents[1] / "fixtures" / "captures").glob("*.json"))
-FLAVORS: tuple[SchemaFlavor, ...] = ("none", "gemini", "mfjs", "grammar", "inline_defs")
+FLAVORS: tuple[SchemaFlavor, ...] = ("none", "no_additional_properties", "inline_defs", "gemini", "mfjs", "grammar")
 DIALECTS: tuple[SchemaFlavor, ...] = ("gemini", "mfjs", "grammar")
 
 EMPTY: JsonObject = {"type": "object", "properties": {}}
@@ -113,6 +113,32 @@ REPAIRS = [
         "none",
         about({"$ref": "#/$defs/t"}, **{"$defs": {"t": TEXT}}),
         about({"$ref": "#/$defs/t"}, **{"$defs": {"t": TEXT}}),
+    ),
+]
+
+OPENED = [
+    Case(
+        "closed, at any depth",
+        "no_additional_properties",
+        about(
+            {"type": "array", "items": about({"$ref": "#/$defs/t"}, additionalProperties=False)},
+            additionalProperties=False,
+            **{"$defs": {"t": about(TEXT, additionalProperties=True)}},
+        ),
+        about({"type": "array", "items": about({"$ref": "#/$defs/t"})}, **{"$defs": {"t": about(TEXT)}}),
+    ),
+    Case(
+        "a form for further properties",
+        "no_additional_properties",
+        {"type": "object", "additionalProperties": TEXT},
+        EMPTY,
+        ["additionalProperties"],
+    ),
+    Case(
+        "a property of that name",
+        "no_additional_properties",
+        {"type": "object", "properties": {"additionalProperties": TEXT}},
+        {"type": "object", "properties": {"additionalProperties": TEXT}},
     ),
 ]
 
@@ -445,7 +471,7 @@ GRAMMAR = [
 
 
 @pytest.mark.parametrize(
-    "case", [*REPAIRS, *INLINED, *GEMINI, *MFJS, *GRAMMAR], ids=lambda case: f"{case.flavor}: {case.id}"
+    "case", [*REPAIRS, *OPENED, *INLINED, *GEMINI, *MFJS, *GRAMMAR], ids=lambda case: f"{case.flavor}: {case.id}"
 )
 def test_rule(case: Case) -> None:
     before = copy.deepcopy(case.given)
@@ -464,7 +490,7 @@ def test_depth_is_bounded(flavor: SchemaFlavor) -> None:
     assert dumps(fitted).count("properties") <= 66
 
 
-@pytest.mark.parametrize("flavor", [flavor for flavor in FLAVORS if flavor != "none"])
+@pytest.mark.parametrize("flavor", FLAVORS[2:])
 def test_definitions_that_double_are_bounded(flavor: SchemaFlavor) -> None:
     refs: JsonObject = {
         f"d{n}": {"type": "object", "properties": {side: {"$ref": f"#/$defs/d{n + 1}"} for side in "ab"}}
@@ -482,6 +508,7 @@ LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 SINGLES = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
 FORBIDDEN: dict[SchemaFlavor, set[str]] = {
     "none": {"$schema", "encrypted"},
+    "no_additional_properties": {"$schema", "encrypted", "additionalProperties"},
     "inline_defs": {"$schema", "encrypted", "$ref", "$defs", "definitions"},
 }
 COMMON = {"$schema", "$ref", "$defs", "definitions", "oneOf", "allOf", "const", "not", "if", "then", "else"}

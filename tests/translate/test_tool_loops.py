@@ -187,6 +187,8 @@ class Case:
     expected: Thoughts3
     lost: Thoughts3 = NEVER
     """When neither client nor bridge has the reasoning any more."""
+    lost_extra: Value = field(default_factory=dict)
+    """What a call has then in the place of what came with it."""
     empty: str | None = None
     """`content` beside calls without a text."""
     overrides: Value = field(default_factory=dict)
@@ -211,7 +213,8 @@ class Case:
         message: Value = {"role": "assistant", "content": self.empty}
         call = self.call(number) if number < len(IDS) else {}
         if call and not with_extras:
-            call = {name: value for name, value in call.items() if name in ("id", "type", "function")}
+            usual = {name: value for name, value in call.items() if name in ("id", "type", "function")}
+            call = {**usual, **self.lost_extra}
         message |= {"tool_calls": [call]} if call else {"content": ANSWER}
         if thought is None:
             return message
@@ -223,6 +226,8 @@ def _followed(content: Any) -> Any:
     """The thought in the content, and behind it what was said."""
     return f"{content}\n\n{ANSWER}" if isinstance(content, str) else [*content, {"type": "text", "text": ANSWER}]
 
+
+UNSIGNED: Value = {"extra_content": {"google": {"thought_signature": "skip_thought_signature_validator"}}}
 
 CASES = [
     Case("deepseek-v4", "deepseek", "deepseek-v4-pro", CONTENT, ALL, SPACES, empty=""),
@@ -250,7 +255,8 @@ CASES = [
     Case("openrouter-deepseek-v4", "openrouter", "deepseek/deepseek-v4", REASONING, ALL, SPACES),
     Case("groq", "groq", "openai/gpt-oss-120b", REASONING, TOOL_LOOP),
     Case("magistral", "mistral", "magistral-medium-latest", PARTS, TOOL_LOOP),
-    Case("gemini", "gemini", "gemini-3-pro-preview", SIGNED, NEVER),
+    Case("gemini", "gemini", "gemini-3-pro-preview", SIGNED, NEVER, lost_extra=UNSIGNED),
+    Case("gemini-2.5", "gemini", "gemini-2.5-flash", SIGNED, NEVER),
     Case("cerebras-gpt-oss", "cerebras", "gpt-oss-120b", REASONING, TOOL_LOOP),
     Case("cerebras-glm", "cerebras", "zai-glm-4.7", SPLIT_GLM, ALL),
     Case("ollama", "ollama", "gpt-oss:20b", REASONING, TOOL_LOOP),
@@ -341,7 +347,8 @@ def test_signatures_of_another_model_are_never_sent(client: Keeps) -> None:
     answer = chunk({"tool_calls": [called("call_1", extra_content=signature("s"))]}, "tool_calls") + DONE
     _, output, _ = bridge.call(ask([USER]), GEMINI, "gemini/gemini-3-pro", answer)
     body, _, _ = bridge.call(ask([USER, *kept_by(client, output), result("call_1")]), GEMINI, "gemini/other", answer)
-    assert "extra_content" not in json.dumps(body)
+    (calls,) = sent_back(body, "tool_calls")
+    assert [call["extra_content"] for call in calls] == [UNSIGNED["extra_content"]]
 
 
 @pytest.mark.parametrize("client", ["all", "no reasoning"])
@@ -378,6 +385,34 @@ def test_a_signature_returns_on_its_own_call(client: Keeps, deltas: Sequence[Val
     body, _, _ = bridge.call(ask([USER, *kept_by(client, output), *results]), GEMINI, "gemini/g", answer)
     (calls,) = sent_back(body, "tool_calls")
     assert [call.get("extra_content") for call in calls] == [signature("one"), None, signature("three")]
+
+
+@pytest.mark.parametrize(
+    ("model", "extras"),
+    [
+        pytest.param("gemini-3-pro", [UNSIGNED["extra_content"], None], id="demanded"),
+        pytest.param("gemini-2.5-pro", [None, None], id="not demanded"),
+    ],
+)
+def test_a_stand_in_for_signatures_that_were_never_given(model: str, extras: Sequence[Value | None]) -> None:
+    profile = profile_for("gemini", model=model)
+    elsewhere = [{"type": "function_call", "call_id": i, "name": "look", "arguments": "{}"} for i in ("a", "b")]
+    items = [USER, *elsewhere, result("a"), result("b")]
+    body, _, _ = Bridge().call(ask(items), profile, f"gemini/{model}", thinking_call("call_1"))
+    (calls,) = sent_back(body, "tool_calls")
+    assert [call.get("extra_content") for call in calls] == extras
+
+
+def test_no_stand_in_beside_a_signature() -> None:
+    bridge = Bridge()
+    profile = GEMINI.model_copy(update={"call_extra_missing": UNSIGNED})
+    calls = [called("call_1", 1), called("call_2", 2, 1, extra_content=signature("two"))]
+    answer = chunk({"tool_calls": calls}, "tool_calls") + DONE
+    _, output, _ = bridge.call(ask([USER]), profile, "gemini/g", answer)
+    items = [USER, *output, result("call_1"), result("call_2")]
+    body, _, _ = bridge.call(ask(items), profile, "gemini/g", answer)
+    (sent,) = sent_back(body, "tool_calls")
+    assert [call.get("extra_content") for call in sent] == [None, signature("two")]
 
 
 def test_nobody_is_sent_an_item_for_signatures_that_was_not_asked_for() -> None:

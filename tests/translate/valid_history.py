@@ -29,6 +29,7 @@ def assert_valid_history(messages: Sequence[ChatMessage], profile: Profile) -> N
         assert set(message) <= _KEYS[message["role"]], message
     _assert_instructions(messages, profile)
     _assert_calls(messages, profile)
+    assert profile.tools or not any("tool_calls" in message for message in messages)
     for message in messages:
         if message["role"] == "assistant":
             _assert_assistant(message, profile)

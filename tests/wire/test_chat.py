@@ -74,7 +74,10 @@ def test_a_profile_says_where_reasoning_is() -> None:
         ({"index": None, "id": None, "function": {"name": None, "arguments": None}}, CallPiece(None, "", "", "")),
         ({"index": "0", "id": 5, "function": None}, CallPiece(None, "", "", "")),
         ({"index": 0, "function": {"name": "f", "arguments": {"a": [1]}}}, CallPiece(0, "", "f", '{"a":[1]}')),
-        ({"index": 0, "type": "custom", "custom": {"name": "f", "input": "x"}}, CallPiece(0, "", "f", "x")),
+        (
+            {"index": 0, "type": "custom", "custom": {"name": "f", "input": "x"}},
+            CallPiece(0, "", "f", "x", custom=True),
+        ),
         (
             {"index": 0, "extra_content": {"google": {"thought_signature": "s"}}, "other": 1},
             CallPiece(0, "", "", "", {"extra_content": {"google": {"thought_signature": "s"}}}),

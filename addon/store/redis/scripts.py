@@ -276,6 +276,12 @@ PUT_VALUE: Final = _script("redis.call('SET', 'rb:v:' .. ARGV[1], ARGV[2], 'PX',
 
 VALUE: Final = _script("return redis.call('GET', 'rb:v:' .. ARGV[1])")
 
+SETTLE_VALUE: Final = _script("""
+redis.call('SET', 'rb:v:' .. ARGV[1], ARGV[2], 'NX')
+return redis.call('GET', 'rb:v:' .. ARGV[1])
+""")
+"""Without an end, so that `volatile-lru` does not make room by it."""
+
 DELETE_VALUE: Final = _script("return redis.call('DEL', 'rb:v:' .. ARGV[1])")
 
 HOLD: Final = _script("redis.call('SET', 'rb:l:' .. ARGV[1], 1, 'PX', ARGV[2]) return 1")

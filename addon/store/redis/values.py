@@ -21,3 +21,6 @@ class RedisValues:
 
     def delete(self, kind: str, key: str) -> None:
         self._client.run(scripts.DELETE_VALUE, f"{kind}:{key}")
+
+    def settle(self, kind: str, key: str, value: bytes) -> bytes:
+        return unpack(expect_bytes(self._client.run(scripts.SETTLE_VALUE, f"{kind}:{key}", pack(value))))

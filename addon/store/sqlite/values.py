@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from addon.store.packing import pack, unpack
@@ -10,6 +11,7 @@ from addon.store.sqlite.retention import Retention
 
 _PUT: Final = 'INSERT OR REPLACE INTO "values" (kind, key, expires_at, value) VALUES (?, ?, ?, ?)'
 _GET: Final = 'SELECT value FROM "values" WHERE kind = ? AND key = ? AND expires_at > ?'
+_KEEP: Final = 'INSERT INTO "values" (kind, key, expires_at, value) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING'
 _DELETE: Final = 'DELETE FROM "values" WHERE kind = ? AND key = ?'
 
 
@@ -32,3 +34,10 @@ class SqliteValues:
     def delete(self, kind: str, key: str) -> None:
         with self._database.writing() as transaction:
             transaction.execute(_DELETE, (kind, key))
+
+    def settle(self, kind: str, key: str, value: bytes) -> bytes:
+        """Values make room in the order in which they end, so what has no end goes last."""
+        with self._database.writing() as transaction:
+            transaction.execute(_KEEP, (kind, key, math.inf, pack(value)))
+            row = transaction.execute(_GET, (kind, key, self._retention.now())).fetchone()
+        return unpack(row[0])

@@ -23,8 +23,10 @@ KEYWORDS = frozenset(
 """Keywords of schemas that are no words of other things."""
 
 _REFERENCES = frozenset({"$ref", "$defs", "definitions"})
+_FURTHER = frozenset({"additionalProperties", "additional_properties"})
 _FLAVORS: Sequence[tuple[str, frozenset[str]]] = (
     ("none", KEYWORDS),
+    ("no_additional_properties", KEYWORDS - _FURTHER),
     ("inline_defs", KEYWORDS - _REFERENCES),
     ("mfjs", MFJS.keywords),
     ("grammar", GRAMMAR.keywords),
@@ -61,6 +63,7 @@ def narrower_schemas(keywords: frozenset[str], refusal: Refusal) -> Mapping[str,
             return {"schema_flavor": dialect} if names.index(dialect) > current else {}
     if not keywords:
         keywords = _REFERENCES if '"$ref"' in dumps(refusal.body) else frozenset({"const"})
+    keywords |= _FURTHER - _FLAVORS[current][1]
     return {"schema_flavor": next((name for name, left_in in later if not keywords & left_in), names[-1])}
 
 

@@ -20,10 +20,11 @@ from addon.translate.schemas.grammar_subset import GRAMMAR
 from addon.translate.schemas.inline import Inlining
 from addon.translate.schemas.mfjs import MFJS
 from addon.translate.schemas.nodes import Losses
-from addon.translate.schemas.repair import plain_root
+from addon.translate.schemas.repair import opened_up, plain_root
 from addon.wire.json import JsonObject
 
-SchemaFlavor: TypeAlias = Literal["none", "gemini", "mfjs", "grammar", "inline_defs"]
+SchemaFlavor: TypeAlias = Literal["none", "no_additional_properties", "inline_defs", "gemini", "mfjs", "grammar"]
+_WITH_REFERENCES: frozenset[SchemaFlavor] = frozenset({"none", "no_additional_properties"})
 _DIALECTS: dict[SchemaFlavor, Dialect] = {"gemini": GEMINI, "mfjs": MFJS, "grammar": GRAMMAR}
 
 
@@ -39,7 +40,8 @@ def fit_schema(schema: JsonObject | None, flavor: SchemaFlavor) -> tuple[JsonObj
     """
     losses: Losses = {}
     whole = schema or {}
-    if flavor != "none":
+    if flavor not in _WITH_REFERENCES:
         whole = Inlining(whole, losses).whole()
     dialect = _DIALECTS.get(flavor)
-    return (plain_root(whole, losses) if dialect is None else Fitting(dialect, losses).root(whole)), tuple(losses)
+    fitted = plain_root(whole, losses) if dialect is None else Fitting(dialect, losses).root(whole)
+    return (opened_up(fitted, losses) if flavor == "no_additional_properties" else fitted), tuple(losses)

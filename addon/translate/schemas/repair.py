@@ -15,6 +15,16 @@ def plain_root(schema: JsonObject, losses: Losses) -> JsonObject:
     return _plain_children(node, 0, losses)
 
 
+def opened_up(schema: Json, losses: Losses) -> JsonObject:
+    """A repaired schema that says nothing about further properties, in it and in all schemas in it."""
+    if not isinstance(schema, dict):
+        return {}
+    if isinstance(schema.get("additionalProperties"), dict):
+        losses["additionalProperties"] = None
+    node = without(schema, "additionalProperties")
+    return with_children(node, lambda _, child: child if isinstance(child, bool) else opened_up(child, losses))
+
+
 def root_type(node: JsonObject, losses: Losses) -> JsonObject:
     given = node.get("type")
     if given is not None and "object" not in (given if isinstance(given, list) else [given]):

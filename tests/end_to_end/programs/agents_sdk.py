@@ -18,6 +18,7 @@ from agents import (
     LocalShellCommandRequest,
     LocalShellTool,
     ModelSettings,
+    OpenAIConversationsSession,
     Runner,
     ShellCallOutcome,
     ShellCommandOutput,
@@ -146,8 +147,28 @@ async def apply_patch(model: str) -> object:
     return [(await Runner.run(agent, "Patch.")).final_output, asked]
 
 
+async def chain(model: str) -> object:
+    """A tool loop and a second turn, each call with what is new and the id of the response before it."""
+    agent = Agent(name="Reporter", instructions="Report.", model=model, tools=[weather])
+    first = await Runner.run(agent, "Weather in Oslo?", auto_previous_response_id=True)
+    second = await Runner.run(agent, "Thanks.", previous_response_id=first.last_response_id)
+    return [first.final_output, second.final_output]
+
+
+async def session(model: str) -> object:
+    """Two turns in a conversation that is kept elsewhere; then all that is in it."""
+    agent = Agent(name="Reporter", instructions="Report.", model=model, tools=[weather])
+    kept = OpenAIConversationsSession()
+    for said in ("Weather in Oslo?", "Thanks."):
+        await Runner.run(agent, said, session=kept)
+    items = await kept.get_items()
+    await kept.clear_session()
+    return [item.get("type") for item in items]
+
+
 PROGRAMS: dict[str, Callable[[str], Awaitable[object]]] = {
-    each.__name__: each for each in (tools, parallel, handoffs, structured, streamed, local_shell, shell, apply_patch)
+    each.__name__: each
+    for each in (tools, parallel, handoffs, structured, streamed, local_shell, shell, apply_patch, chain, session)
 }
 
 

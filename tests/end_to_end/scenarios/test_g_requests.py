@@ -353,11 +353,11 @@ def test_g11_a_very_long_output(ask: Driver) -> None:
 
 
 def test_g12_a_previous_response(ask: Driver) -> None:
-    outcome = ask(previous_response_id="resp_123").failed("previous_response_id")
+    outcome = ask(previous_response_id="resp_123").failed("resp_123", "not found")
 
     assert outcome.status == 400
     assert outcome.error is not None
-    assert outcome.error["param"] == "previous_response_id"
+    assert (outcome.error["param"], outcome.error["code"]) == ("previous_response_id", "previous_response_not_found")
     assert outcome.upstream == []
 
 
@@ -365,4 +365,5 @@ def test_g12_store(ask: Driver) -> None:
     outcome = ask(store=True).completed()
 
     assert "store" not in outcome.sent
-    assert "store" in outcome.notes
+    assert outcome.response is not None
+    assert outcome.response["store"] is True

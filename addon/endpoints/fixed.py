@@ -1,10 +1,11 @@
-"""What is answered without a provider: the list of models, traces, the WebSocket upgrade, paths nobody serves."""
+"""Answers for which nothing need be remembered: the list of models, traces, the WebSocket upgrade, unknown paths."""
 
 from __future__ import annotations
 
 from addon.actions import Answer
 from addon.routing import Router, UnknownModel
 from addon.translate.errors import ApiError
+from addon.translate.notes import Notes
 from addon.wire.json import JsonObject
 
 _RELEASED = 0
@@ -28,6 +29,13 @@ def _model(name: str) -> JsonObject:
     return {"id": name, "object": "model", "created": _RELEASED, "owned_by": "responses-bridge"}
 
 
+def input_tokens(estimate: int, notes: Notes) -> Answer:
+    """POST /v1/responses/input_tokens."""
+    notes.add("input_tokens", "estimated from the length of the text: each model counts with a tokenizer of its own")
+    headers = {"x-bridge-notes": notes.header()}
+    return Answer.json({"object": "response.input_tokens", "input_tokens": estimate}, headers=headers)
+
+
 def drop_traces() -> Answer:
     """POST /v1/traces/ingest: agent SDKs upload prompts and tool results there. Accepted, and forgotten."""
     return Answer(204, {}, b"")
@@ -43,7 +51,7 @@ def unmatched(method: str, path: str) -> Answer:
     """A path of the intercepted host that the bridge does not serve, and may not let through."""
     message = (
         f"The bridge does not serve {method} {path}, and lets nothing else through to the original host. "
-        "It serves POST /v1/responses, POST /v1/chat/completions and GET /v1/models. "
+        "It serves /v1/responses, /v1/conversations, POST /v1/chat/completions and GET /v1/models. "
         "`unmatched: forward` in bridge.yaml lets other paths through."
     )
     return Answer.error(ApiError(404, message, "not_served_by_bridge"))
