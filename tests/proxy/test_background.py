@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,23 +15,25 @@ from addon.exchange import Exchange
 from addon.proxy.background import BackgroundLayer, new_context
 from addon.proxy.connections import Connections
 from addon.proxy.flows import OwnFlows
-from tests.background.conftest import Bridge, FlakyStore, clock, store  # noqa: F401
+from addon.store.records import Limits
+from addon.store.sqlite import SqliteStore
+from tests.background.conftest import Bridge, FlakyStore
 from tests.proxy.rig import Rig, options
 from tests.proxy.test_layer import CHUNK, HEAD, LAST, STOP, chunked
-from tests.store.conftest import Clock
+
+CONFIG = "providers: {acme: {base_url: 'http://acme.test/v1', api_key: none, profile: generic}}\n"
 
 
 class Work:
     """One exchange in the background, on a layer of its own."""
 
-    def __init__(self, folder: Path, clock: Clock, store: FlakyStore) -> None:
+    def __init__(self, folder: Path, store: FlakyStore) -> None:
         bridge = folder / "bridge"
         bridge.mkdir()
-        self.bridge = Bridge(bridge, clock, store)
+        self.rig = Rig(folder)
+        self.bridge = Bridge(bridge, self.rig.clock, store, CONFIG)
         self.response_id = self.bridge.submit()
         self.exchange: Exchange = self.bridge.started[0]
-        self.rig = Rig(folder)
-        self.flows: list[http.HTTPFlow] = []
         context = new_context(options())
         self.rig.client = context.client
         self.rig.layer = self.layer = BackgroundLayer(
@@ -42,8 +45,10 @@ class Work:
 
 
 @pytest.fixture
-def work(tmp_path: Path, clock: Clock, store: FlakyStore) -> Work:  # noqa: F811
-    return Work(tmp_path, clock, store)
+def work(tmp_path: Path) -> Iterator[Work]:
+    store = SqliteStore(None, limits=Limits(), now=lambda: 1_000.0)
+    yield Work(tmp_path, FlakyStore(store))
+    store.close()
 
 
 def test_it_is_carried_out_to_its_end(work: Work) -> None:
@@ -63,7 +68,7 @@ def test_it_is_carried_out_to_its_end(work: Work) -> None:
 
 def test_its_flow_can_be_seen(work: Work) -> None:
     seen: list[http.HTTPFlow] = []
-    work.rig.hold = lambda hook: seen.append(hook.args()[0]) is not None  # type: ignore[func-returns-value]
+    work.rig.hold = lambda hook: seen.append(hook.args()[0]) is not None
     work.begins()
 
     assert seen[0].request.url == "https://api.openai.com/v1/responses"

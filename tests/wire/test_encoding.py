@@ -163,3 +163,16 @@ def test_a_bomb_is_noticed_while_it_is_small(encoding: str, bombs: dict[str, byt
         tracemalloc.stop()
 
     assert peak < 12 * LIMIT
+
+
+@given(st.lists(st.binary(max_size=40), max_size=8), st.integers(0, 100))
+def test_the_beginning_is_what_fits(portions: list[bytes], limit: int) -> None:
+    decoder = Decoder("", limit=limit)
+    assert b"".join(map(decoder.beginning, portions)) == b"".join(portions)[:limit]
+
+
+@pytest.mark.parametrize("encoding", ["deflate", "gzip", "zstd", "br"])
+def test_the_beginning_of_a_bomb(encoding: str, bombs: dict[str, bytes]) -> None:
+    decoder = Decoder(encoding, limit=LIMIT)
+    assert decoder.beginning(bombs[encoding]) == bytes(LIMIT)
+    assert decoder.beginning(bombs[encoding]) == b""

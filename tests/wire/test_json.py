@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.wire.json import JsonError, clean, dumps, is_cut_off, loads
+from addon.wire.json import MAX_DEPTH, JsonError, clean, depth, dumps, is_cut_off, loads
 
 JSON_VALUES = st.recursive(
     st.none()
@@ -124,3 +124,39 @@ def test_is_cut_off(text: str, cut: bool) -> None:
 
 def test_a_long_text_full_of_quotes_is_read_in_one_go() -> None:
     assert is_cut_off('{"a":"' + '\\"{' * 300_000)
+
+
+def nesting(value: object) -> int:
+    match value:
+        case list():
+            return 1 + max(map(nesting, value), default=0)
+        case dict():
+            return 1 + max(map(nesting, value.values()), default=0)
+        case _:
+            return 0
+
+
+@given(JSON)
+def test_depth(value: object) -> None:
+    assert depth(json.dumps(value)) == nesting(value)
+    assert depth(json.dumps(value).encode()) == nesting(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[" * 202 + "]" * 202, id="arrays"),
+        pytest.param('{"a":' * 202 + "1" + "}" * 202, id="objects"),
+        pytest.param('["\\ud800",' + "[" * 400 + "]" * 401, id="with-half-a-pair"),
+        pytest.param("[NaN," + "[" * 400 + "]" * 401, id="with-no-number"),
+        pytest.param("[" * 1_000_000, id="a-stack-of-its-own"),
+    ],
+)
+def test_what_is_nested_too_deeply(text: str) -> None:
+    with pytest.raises(JsonError):
+        loads(text)
+
+
+def test_what_is_as_deep_as_may_be_can_be_written_too() -> None:
+    text = '{"a":' * MAX_DEPTH + '"\\ud800"' + "}" * MAX_DEPTH
+    assert depth(dumps(loads(text))) == MAX_DEPTH
