@@ -96,7 +96,7 @@ class Exchange(ABC):
     def over(self) -> bool:
         """The client has all of its answer, or has gone."""
 
-    def listen(self, wake: Callable[[], None]) -> None:
+    def listen(self, wake: Callable[[], None]) -> None:  # noqa: B027  (to most nothing happens elsewhere)
         """Told before it begins: `wake` has `tick` called soon, for what happens elsewhere and not upstream."""
 
     @abstractmethod

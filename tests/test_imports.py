@@ -29,8 +29,8 @@ ROOMS = {
     "addon.translate": ("addon.wire", "addon.providers.profile"),
     "addon.proxy": (
         "addon.wire", "addon.config", "addon.routing", "addon.store", "addon.observe", "addon.translate.errors",
-        "addon.actions", "addon.exchange", "addon.service", "addon.endpoints", "addon.state", "addon.experience", "addon.health",
-        "addon.background",
+        "addon.actions", "addon.exchange", "addon.service", "addon.endpoints", "addon.state", "addon.background",
+        "addon.experience", "addon.health",
     ),
     "addon.bridge": ("addon.proxy",),
     "addon.cli": ("addon", "addon.commands", "addon.demo"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import threading
 import time
@@ -17,8 +18,9 @@ from addon.store.records import Limits
 from addon.store.sqlite import SqliteStore
 from tests.end_to_end.conftest import StartBridge, config_for
 from tests.end_to_end.npm import node, told_by
-from tests.end_to_end.process import Bridge, events_of, eventually
+from tests.end_to_end.process import ROOT, Bridge, events_of, eventually
 from tests.end_to_end.provider import DONE, PATIENCE_S, Provider, Watched, event, fails, says, streams, text_chunks
+from tests.end_to_end.test_fail_closed import rewrite
 from tests.grammar import check_stream
 from tests.store.redis_server import redis_server
 
@@ -368,6 +370,24 @@ def lease_ends(state: dict[str, str], response_id: str) -> None:
     assert found.stored.runner is not None
     store.leases.release(found.stored.runner)
     store.close()
+
+
+def test_the_script_is_loaded_again(
+    start_bridge: StartBridge, provider: Provider, model: str, gate: threading.Event, tmp_path: Path
+) -> None:
+    """What runs goes on, and what waits comes after it."""
+    copy = shutil.copytree(ROOT / "addon", tmp_path / "copy" / "addon", ignore=shutil.ignore_patterns("__pycache__"))
+    bridge = start_bridge(config_for(provider, background="{concurrent: 1}"), script=copy / "bridge.py")
+    provider.script(model, held(gate))
+    running, waiting = in_background(bridge, model), in_background(bridge, model)
+    eventually(lambda: provider.calls(model), "the first is made")
+
+    rewrite(copy / "bridge.py", (copy / "bridge.py").read_text("utf-8") + "logging.info('loaded again')\n")
+    bridge.logged("loaded again")
+    gate.set()
+
+    for each in (running, waiting):
+        assert has_ended(bridge, each)["status"] == "completed"
 
 
 # --- several processes

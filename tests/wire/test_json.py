@@ -136,7 +136,7 @@ def nesting(value: object) -> int:
             return 0
 
 
-@given(JSON)
+@given(JSON_VALUES)
 def test_depth(value: object) -> None:
     assert depth(json.dumps(value)) == nesting(value)
     assert depth(json.dumps(value).encode()) == nesting(value)
