@@ -354,6 +354,7 @@ class BridgeStream(HttpStream):
 
     def _lose_client(self, why: str) -> layer.CommandGenerator[None]:
         self._be_done()
+        self._board.traffic.leave(self)
         if self._exchange is not None:
             self._exchange.client_gone()
             self._board.service.report(self._exchange)
@@ -390,7 +391,6 @@ class BridgeStream(HttpStream):
     def _be_done(self) -> None:
         self._answered = True
         self._board.set_alarm(self.stream_id, None)
-        self._board.traffic.leave(self)
 
     def _told(self, exchange: Exchange, event: FromAttempt) -> list[Action]:
         match event:
@@ -497,10 +497,12 @@ class BridgeStream(HttpStream):
         if self._exchange is not None:
             self._board.service.report(self._exchange)
         yield from self.send_response(already_streamed=already_streamed)
+        self._board.traffic.leave(self)  # only now: the end itself waits for a hook
 
     def _stop(self, why: str) -> None:
         """The flow was killed: nothing more goes out."""
         self._be_done()
+        self._board.traffic.leave(self)
         if self._exchange is not None:
             self._exchange.client_gone()
         self._stop_attempt(AttemptCancelled(why))

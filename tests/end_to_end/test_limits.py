@@ -211,6 +211,7 @@ def test_calls_wait_for_their_turn(
     with ThreadPoolExecutor(9) as pool:
         answers = [pool.submit(bridge.respond, model) for _ in range(9)]
         eventually(lambda: any(answer.done() for answer in answers), "one is turned away")
+        eventually(lambda: counting.now == 2, "two are served")
         counting.gate.set()
         statuses = sorted(answer.result(PATIENCE_S).status_code for answer in answers)
         (refused,) = [answer.result() for answer in answers if answer.result().status_code == 429]

@@ -150,5 +150,6 @@ def test_a_client_of_azure(start_bridge: StartBridge, provider: Provider, model:
     assert served.json()["output"][0]["content"][0]["text"] == "Hello."
     assert refused.status_code == 401
     call = provider.call(model)
-    assert CLIENT_KEY not in str(call.headers) and "api-key" not in call.headers
+    assert CLIENT_KEY not in str(call.headers)
+    assert "api-key" not in call.headers
     assert CLIENT_KEY.encode() not in call.raw

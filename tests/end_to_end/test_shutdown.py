@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.end_to_end.conftest import StartBridge, config_for
-from tests.end_to_end.process import Bridge, eventually, events_of
-from tests.end_to_end.provider import DONE, PATIENCE_S, Provider, Reply, event, says, streams, text_chunks
+from tests.end_to_end.process import SCRIPT, Bridge, events_of, eventually
+from tests.end_to_end.provider import DONE, PATIENCE_S, Provider, Reply, event, streams, text_chunks
 from tests.grammar import check_stream
 
 HELLO = [event(each) for each in text_chunks("Hel", "lo.")]
@@ -115,12 +117,22 @@ def test_a_configuration_that_changes_under_load(start_bridge: StartBridge, prov
         assert {str(last_event(each)["type"]) for each in answers} == {"response.completed"}
 
 
-def test_the_script_is_loaded_again_under_load(start_bridge: StartBridge, provider: Provider, model: str) -> None:
-    bridge, gate = start_bridge(), threading.Event()
+def test_the_script_is_loaded_again_under_load(
+    start_bridge: StartBridge, provider: Provider, model: str, tmp_path: Path
+) -> None:
+    """What is under way then is still waited for at the end."""
+    copy = tmp_path / "copy" / "addon"
+    shutil.copytree(SCRIPT.parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    bridge, gate = start_bridge(script=copy / "bridge.py"), threading.Event()
     with under_way(bridge, provider, model, gate) as answer:
-        provider.script(f"{model}-other", says("Hi."))
-        bridge.configure(config_for(provider) + "check_grammars: true\n")
+        draft = copy / "bridge.new"
+        draft.write_text(SCRIPT.read_text() + "logging.info('the second load')\n")
+        draft.replace(copy / "bridge.py")
+        bridge.logged("the second load")
         assert bridge.respond(f"{model}-other").status_code == 200
+        bridge.process.terminate()
+        bridge.logged("Stopping: 1 calls")
         gate.set()
 
         assert last_event(answer)["type"] == "response.completed"
+    assert bridge.process.wait(PATIENCE_S) == 0

@@ -23,6 +23,8 @@ from tests.translate.answers import Answer, answer_to, request
 from tests.translate.native_answers import native_answer_to
 from tests.translate.test_stream_properties import RESET, TOOLS
 
+pytestmark = pytest.mark.slow
+
 BROKEN_BY = st.sampled_from([None, RESET])
 PROFILES = st.sampled_from(
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from addon.translate.compaction import Summary, claims_summary, open_summary, se
 from addon.translate.reasoning import read_sealed, unseal
 from tests.fuzz.mutation import ODD, damaged, fuzzed
 from tests.wire.test_json import JSON_VALUES
+
+pytestmark = pytest.mark.slow
 
 KEY = b"k" * 32
 CARRIER = Carrier("x1.")

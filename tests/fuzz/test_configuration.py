@@ -17,7 +17,7 @@ from addon.providers.profile import Profile, ProfileError
 from addon.routing import Router, RoutingError
 from tests.fuzz.mutation import damaged, fuzzed, mutated, words_of
 
-pytestmark = pytest.mark.filterwarnings("ignore::ruamel.yaml.error.ReusedAnchorWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ruamel.yaml.error.ReusedAnchorWarning")]
 
 KEY = "key-0123456789"
 DOCUMENT: Any = {

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,8 @@ from tests.sdk_models import validate_event, validate_response
 from tests.test_health import Clock
 from tests.test_waiting import FIRST, SECOND, chat, responses
 from tests.translate.answers import DONE
+
+pytestmark = pytest.mark.slow
 
 BODIES = (
     mutated(SPEECHES, WORDS).map(streamed)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,8 @@ from tests.fuzz.mutation import damaged, fuzzed, mutated, words_of
 from tests.translate.histories import PROFILES
 from tests.translate.test_captures import CAPTURES
 from tests.translate.valid_history import assert_valid_history
+
+pytestmark = pytest.mark.slow
 
 RECORDED: list[Any] = [
     json.loads(path.read_text("utf-8"))["request"]["body"] for path in sorted(CAPTURES.glob("*.json"))

@@ -9,6 +9,7 @@ import zlib
 from contextlib import suppress
 
 import brotli
+import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,8 @@ from addon.wire.encoding import BadEncoding, Decoder, TooLarge, UnknownEncoding,
 from addon.wire.json import JsonError, dump_bytes, dumps, is_cut_off, loads
 from addon.wire.sse import LineTooLong, SSEParser
 from tests.fuzz.mutation import CUTS, ODD, cut, damaged, fuzzed
+
+pytestmark = pytest.mark.slow
 
 STREAMS = st.lists(
     st.binary(max_size=12)

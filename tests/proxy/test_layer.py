@@ -198,6 +198,20 @@ def test_the_end_of_the_bridge_ends_a_call(rig: Rig) -> None:
     rig.assert_nothing_left()
 
 
+def test_a_call_is_under_way_until_its_end_is_sent(tmp_path: Path) -> None:
+    """Its last hook runs before that; a bridge that is to stop has to wait for it."""
+    rig = Rig(tmp_path, hold=lambda hook: hook.name == "response")
+    rig.calls()
+    rig.answers(rig.connects(), HEAD + chunked(CHUNK + STOP) + LAST)
+    assert b"response.completed" in rig.heard
+    assert not rig.heard.endswith(LAST)
+    assert rig.traffic.under_way == 1
+
+    rig.lets_go()
+    assert rig.heard.endswith(LAST)
+    rig.assert_nothing_left(kept=1)
+
+
 def test_a_call_that_comes_too_late_is_refused(rig: Rig) -> None:
     rig.traffic.closes_at = rig.clock.time
     rig.calls()

@@ -21,6 +21,8 @@ from tests.end_to_end.provider import holds
 from tests.grammar import check_stream
 from tests.sdk_models import validate_event, validate_response
 
+pytestmark = pytest.mark.slow
+
 SOON = {"early_headers_after_s": 0.1, "json_after_s": 0.1, "every_s": 0.1}
 
 GATED = ("cut", "garbage", "429-retry-after", "500", "502-html", "401", "html", "error-first", "cut-after-role")

@@ -16,6 +16,8 @@ from tests.end_to_end.process import Bridge, eventually
 from tests.grammar import check_stream
 from tests.sdk_models import validate_event, validate_response
 
+pytestmark = pytest.mark.slow
+
 BOUNDED_S = 8.0
 """More than any call takes, whatever happens to it."""
 
