@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from addon.routing import Credential, Way
@@ -24,7 +24,7 @@ class Attempt:
     label: str
     """provider/model, for people."""
     provider: str = ""
-    way: Way = Way()
+    way: Way = field(default_factory=Way)
 
 
 @dataclass(frozen=True, slots=True)
