@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar, cast
 
-from addon.caching import AnswerCache, RecordingExchange
+from addon.caching import RecordingExchange
 from addon.checking import SENT_BACK, Checks, Draft, KeptExchange, Problems, checks_of, corrected, problems
-from addon.client_answer import ClientAnswer, Pace
+from addon.client_answer import ClientAnswer
 from addon.compacting import SummaryExchange, Written, written
 from addon.exchange import CallContext, Exchange, Record, ResponsesExchange
+from addon.place import Place, Vision, Wish
 from addon.preceding import PrecededExchange, PrecedingCall, Said, UnheardAnswer
 from addon.routing import Target
 from addon.state import Turn
@@ -32,18 +33,17 @@ from addon.translate.compaction import (
 )
 from addon.translate.errors import ApiError
 from addon.translate.estimate import estimate_tokens
-from addon.translate.hosted import DEFAULT_POLICY, HostedPolicy
 from addon.translate.images import description_of, description_request, images_in, with_descriptions
 from addon.translate.items import Seal
 from addon.translate.memory import SignedMemory
 from addon.translate.native_request import native_origin, to_native
 from addon.translate.native_stream import NativeReader
-from addon.translate.notes import Note, Notes
+from addon.translate.notes import Notes
 from addon.translate.output import NewId, ResponseBuilder, no_seal, to_totals
 from addon.translate.reasoning import sealer
 from addon.translate.request import check_supported, conversation, to_chat
 from addon.translate.stream import StreamConverter
-from addon.tries import Budget, ChangingTries, Experience, NativeCall, OneTry, ReadCall, Tries
+from addon.tries import ChangingTries, Experience, NativeCall, OneTry, ReadCall, Tries
 from addon.wire.json import JsonObject
 from addon.wire.responses import (
     AdditionalTools,
@@ -62,88 +62,8 @@ from addon.wire.responses import (
     Tool,
     ToolSearchOutput,
 )
-from addon.wire.sse import MAX_EVENT_CHARS
 
 SomeExchange = TypeVar("SomeExchange", bound=ResponsesExchange)
-
-
-@dataclass(frozen=True, slots=True)
-class Vision:
-    """Who describes images to models that take none."""
-
-    name: str
-    """As a client would ask for it."""
-    targets: Sequence[Target]
-    per_call: int
-    """How many images are described before one call, at most."""
-
-    @property
-    def target(self) -> Target:
-        return self.targets[0]
-
-    @property
-    def origin(self) -> str:
-        return self.target.label
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a call is served, and for whom."""
-
-    targets: Sequence[Target]
-    """Where it may be served, best first."""
-    compactors: Sequence[Target]
-    """Where summaries are written."""
-    caller: str
-    """Whose items these are: a hash of the client's credential."""
-    hide: Callable[[str], str]
-    hosted: HostedPolicy = DEFAULT_POLICY
-    check_grammars: bool = False
-    """Inputs of custom tools are checked before the client hears of them."""
-    check_schemas: bool = False
-    """So are answers that are to fit a schema."""
-    vision: Vision | None = None
-    conversation: str | None = None
-    """Names the conversation that is to stay with the target that serves it now."""
-    budget: Budget = field(default_factory=Budget)
-    pace: Pace = field(default_factory=Pace)
-    """When a client hears something though its provider is silent."""
-    answer_bytes: int = 64 * 1024 * 1024
-    """The most that is read of one answer of a provider, decoded."""
-    event_chars: int = MAX_EVENT_CHARS
-    """The largest event that is read of a stream."""
-    losses: tuple[Note, ...] = ()
-    """What has been lost before the call itself was made."""
-    cache: AnswerCache | None = None
-    """Answers that may be given again."""
-
-    def losing(self, why: str) -> Place:
-        """The same, when some image could not be described."""
-        return replace(self, losses=(*self.losses, Note("content: input_image", why)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """A request on its way to a provider, whichever that will be."""
-
-    request: ResponsesRequest
-    targets: Sequence[Target]
-    """Where it may be served, best first."""
-    place: Place
-    client: ClientAnswer
-    """What the client of it all hears."""
-    turn: Turn
-    """The turn of the client's conversation that it serves."""
-    cached: bool = False
-    """Its answer was found in the cache."""
-
-    def noting(self, what: str, why: str) -> _Wish:
-        """The same, with a further loss."""
-        return replace(self, place=replace(self.place, losses=(*self.place.losses, Note(what, why))))
-
-    def losing(self, why: str) -> _Wish:
-        """The same, when some image could not be described."""
-        return self.noting("content: input_image", why)
 
 
 class Calls:
@@ -178,7 +98,7 @@ class Calls:
         """
         client = client or self._client(turn.said, place)
         place = replace(place, losses=(*place.losses, *turn.losses))
-        wish = _Wish(turn.request, place.targets, place, client, turn)
+        wish = Wish(turn.request, place.targets, place, client, turn)
         if any(isinstance(item, CompactionTrigger) for item in turn.own):
             return self._seeing(replace(wish, targets=place.compactors), self._answer_with_summary)
         return self._seeing(wish, self._respond)
@@ -190,7 +110,7 @@ class Calls:
     def _client(self, request: ResponsesRequest, place: Place) -> ClientAnswer:
         return ClientAnswer(self.new_builder(request), stream=bool(request.stream), pace=place.pace, clock=self._clock)
 
-    def _respond(self, wish: _Wish) -> Exchange:
+    def _respond(self, wish: Wish) -> Exchange:
         request = wish.request
         tries = self._tries(wish)
         threshold = _threshold(request)
@@ -203,7 +123,7 @@ class Calls:
 
         Raises: as `respond`.
         """
-        wish = _Wish(turn.request, place.targets, place, self._client(turn.said, place), turn)
+        wish = Wish(turn.request, place.targets, place, self._client(turn.said, place), turn)
         call = self._tries(wish).first
         return estimate_tokens(call.body), call.notes
 
@@ -213,10 +133,10 @@ class Calls:
         Raises: as `respond`.
         """
         whole = turn.request.model_copy(update={"stream": False})
-        wish = _Wish(whole, place.compactors, place, self._client(whole, place), turn)
+        wish = Wish(whole, place.compactors, place, self._client(whole, place), turn)
         return self._seeing(wish, self._compact)
 
-    def _compact(self, wish: _Wish) -> Exchange:
+    def _compact(self, wish: Wish) -> Exchange:
         key = self._state_key()
         kept = self._kept(wish.request)
 
@@ -236,13 +156,13 @@ class Calls:
 
     # --- the usual answer
 
-    def _tries(self, wish: _Wish) -> Tries[ReadCall]:
+    def _tries(self, wish: Wish) -> Tries[ReadCall]:
         convert = partial(self._converted, wish)
         # Who writes its summaries, or describes its images, does not get the conversation.
         names = _names(wish) if wish.targets is wish.place.targets else []
         return ChangingTries(wish.targets, convert, self._experience, wish.place.budget, names)
 
-    def _converted(self, wish: _Wish, target: Target) -> ReadCall:
+    def _converted(self, wish: Wish, target: Target) -> ReadCall:
         """The request as this target gets it.
 
         Raises:
@@ -268,7 +188,7 @@ class Calls:
         reader = _reader(StreamConverter, wish, target, chat.tools, chat.body, notes)
         return ReadCall(target, chat.body, chat.stream, notes, reader, self._sealer(wish, target.label))
 
-    def _native(self, wish: _Wish, target: Target, notes: Notes) -> NativeCall:
+    def _native(self, wish: Wish, target: Target, notes: Notes) -> NativeCall:
         """The request for the provider's own Responses endpoint. Raises: as `_converted`."""
         origin = native_origin(target.label)
         native = to_native(
@@ -288,11 +208,11 @@ class Calls:
     def _memory(self, place: Place) -> SignedMemory:
         return SignedMemory(key=self._reasoning_key, find=partial(self._thoughts.get, place.caller))
 
-    def _sealer(self, wish: _Wish, origin: str) -> Seal:
+    def _sealer(self, wish: Wish, origin: str) -> Seal:
         wanted = wish.turn.keeps or wish.turn.conversation is not None or wish.request.includes(SEALED)
         return sealer(origin, self._reasoning_key() if wanted else None)
 
-    def _call(self, wish: _Wish, tries: Tries[ReadCall], *, compaction: str | None = None) -> Exchange:
+    def _call(self, wish: Wish, tries: Tries[ReadCall], *, compaction: str | None = None) -> Exchange:
         checks = _checks(wish)
         if not checks:
             return self._once(wish, tries, compaction)
@@ -320,7 +240,7 @@ class Calls:
         )
         return PrecededExchange(first, self._record(wish))
 
-    def _checked(self, wish: _Wish, checks: Checks, compaction: str | None, draft: Draft, call: ReadCall) -> Exchange:
+    def _checked(self, wish: Wish, checks: Checks, compaction: str | None, draft: Draft, call: ReadCall) -> Exchange:
         """What follows a draft: it is told as it is, or the model is asked again."""
         said = draft.result()
         if wish.place.cache is not None and not wish.cached and draft.response["status"] == "completed":
@@ -335,7 +255,7 @@ class Calls:
             wish.client.builder.text_instead(found.document)
         return self._told(wish, call, said if isinstance(said, ApiError) else draft.received, compaction)
 
-    def _once(self, wish: _Wish, tries: Tries[ReadCall], compaction: str | None) -> Exchange:
+    def _once(self, wish: Wish, tries: Tries[ReadCall], compaction: str | None) -> Exchange:
         """The answer from the cache, or else from a provider."""
         cache = wish.place.cache
         if cache is None:
@@ -347,14 +267,14 @@ class Calls:
         recording.keep_in(cache)
         return recording
 
-    def _told(self, wish: _Wish, call: ReadCall, result: bytes | ApiError, compaction: str | None) -> Exchange:
+    def _told(self, wish: Wish, call: ReadCall, result: bytes | ApiError, compaction: str | None) -> Exchange:
         """What a provider has said already, told to the client."""
         kept = self._answer(KeptExchange, wish, OneTry(call), compaction)
         kept.keep(result)
         return kept
 
     def _answer(
-        self, kind: type[SomeExchange], wish: _Wish, tries: Tries[ReadCall], compaction: str | None = None
+        self, kind: type[SomeExchange], wish: Wish, tries: Tries[ReadCall], compaction: str | None = None
     ) -> SomeExchange:
         if compaction is not None:
             wish.client.builder.compaction(compaction)
@@ -369,13 +289,13 @@ class Calls:
     def _builder(self, request: ResponsesRequest, seal: Seal) -> ResponseBuilder:
         return ResponseBuilder(request, ids=self._ids, now=self._now, seal=seal)
 
-    def _record(self, wish: _Wish, endpoint: str = "responses") -> Record:
+    def _record(self, wish: Wish, endpoint: str = "responses") -> Record:
         record = Record(endpoint, wish.request.model or "", wish.targets[0].label)
         if wish.place.cache is not None and endpoint == "responses":
             record.cache = "hit" if wish.cached else "miss"
         return record
 
-    def _context(self, wish: _Wish) -> CallContext:
+    def _context(self, wish: Wish) -> CallContext:
         return CallContext(self._ids("req"), self._clock, wish.place.hide, wish.place.answer_bytes)
 
     def _reasoning_key(self) -> bytes | None:
@@ -406,7 +326,7 @@ class Calls:
 
     # --- summaries
 
-    def _answer_with_summary(self, wish: _Wish) -> Exchange:
+    def _answer_with_summary(self, wish: Wish) -> Exchange:
         """A `compaction_trigger`: the answer has exactly one item, the summary."""
         key = self._state_key()
         builder = wish.client.builder
@@ -420,7 +340,7 @@ class Calls:
         return self._summarise(wish, shown)
 
     def _summarise(
-        self, wish: _Wish, shown: Callable[[Written, Notes], JsonObject | Sequence[Event]]
+        self, wish: Wish, shown: Callable[[Written, Notes], JsonObject | Sequence[Event]]
     ) -> SummaryExchange:
         summary = self._summary(wish)
         return SummaryExchange(
@@ -432,7 +352,7 @@ class Calls:
             shown=shown,
         )
 
-    def _compact_first(self, wish: _Wish) -> Exchange:
+    def _compact_first(self, wish: Wish) -> Exchange:
         """`context_management`: the conversation has passed the client's threshold."""
         key = self._state_key()
         request = wish.request
@@ -451,7 +371,7 @@ class Calls:
         first = self._preceding(self._summary(wish), "compaction", "compacted", follow)
         return PrecededExchange(first, self._record(wish))
 
-    def _summary(self, wish: _Wish) -> _Wish:
+    def _summary(self, wish: Wish) -> Wish:
         """The call in which a model writes the summary: the same history and tools, so that its caches hit."""
         check_supported(wish.request)
         items = self._conversation(wish.request)
@@ -482,7 +402,7 @@ class Calls:
 
     # --- images for models that take none
 
-    def _seeing(self, wish: _Wish, make: Callable[[_Wish], Exchange]) -> Exchange:
+    def _seeing(self, wish: Wish, make: Callable[[Wish], Exchange]) -> Exchange:
         """What `make` makes, once all images have been described that the model is to be told of.
 
         It is made at once as well, as if none could be: a request that is refused costs no calls.
@@ -502,7 +422,7 @@ class Calls:
         return PrecededExchange(first, planned.record) if isinstance(first, PrecedingCall) else first
 
     def _describe(
-        self, images: Sequence[ImagePart], vision: Vision, wish: _Wish, make: Callable[[_Wish], Exchange]
+        self, images: Sequence[ImagePart], vision: Vision, wish: Wish, make: Callable[[Wish], Exchange]
     ) -> Exchange:
         """The call that describes the first image, then the others, then what `make` makes."""
         if not images:
@@ -524,14 +444,14 @@ class Calls:
         except ApiError as error:
             return go_on(error)
 
-    def _undescribed(self, wish: _Wish, vision: Vision) -> list[ImagePart]:
+    def _undescribed(self, wish: Wish, vision: Vision) -> list[ImagePart]:
         if wish.targets[0].profile.image_url != "none":
             return []
         images = images_in(self._conversation(wish.request))
         known = self._known(images, vision)
         return [image for image in images if image.image_url not in known]
 
-    def _described(self, wish: _Wish, target: Target, notes: Notes) -> ResponsesRequest:
+    def _described(self, wish: Wish, target: Target, notes: Notes) -> ResponsesRequest:
         """The request with the descriptions that are known in place of images, if the model takes none."""
         vision = wish.place.vision
         if vision is None or target.profile.image_url != "none":
@@ -551,7 +471,7 @@ class Calls:
     # --- calls made before another one
 
     def _preceding(
-        self, wish: _Wish, endpoint: str, outcome: str, follow: Callable[[UnheardAnswer, ReadCall], Exchange]
+        self, wish: Wish, endpoint: str, outcome: str, follow: Callable[[UnheardAnswer, ReadCall], Exchange]
     ) -> PrecedingCall[UnheardAnswer]:
         return PrecedingCall(
             self._tries(wish),
@@ -563,7 +483,7 @@ class Calls:
             follow=follow,
         )
 
-    def _unheard(self, wish: _Wish, call: ReadCall) -> UnheardAnswer:
+    def _unheard(self, wish: Wish, call: ReadCall) -> UnheardAnswer:
         builder = self._builder(wish.request, call.seal)
         return UnheardAnswer(builder, call.reader(builder))
 
@@ -579,7 +499,7 @@ class Calls:
                 return item.model_dump(exclude_none=True)
 
 
-def _checks(wish: _Wish) -> Checks:
+def _checks(wish: Wish) -> Checks:
     """What is to be checked in the answer to a request."""
     form = wish.request.text.format if wish.request.text else None
     return Checks(
@@ -600,7 +520,7 @@ def _nothing(_: str) -> None:
     """Looks up what has been resolved already."""
 
 
-def _names(wish: _Wish) -> list[str]:
+def _names(wish: Wish) -> list[str]:
     """What the conversation may be called by later calls that are to stay with the same target."""
     names = [wish.place.conversation] if wish.place.conversation else []
     if wish.turn.keeps:
@@ -614,7 +534,7 @@ def conversation_name(caller: str, name: str) -> str:
 
 
 def _reader(
-    kind: type[BodyReader], wish: _Wish, target: Target, tools: ToolNames, body: JsonObject, notes: Notes
+    kind: type[BodyReader], wish: Wish, target: Target, tools: ToolNames, body: JsonObject, notes: Notes
 ) -> Callable[[ResponseBuilder], BodyReader]:
     """Reads the answer to the request `body`."""
     return lambda builder: kind(

@@ -6,7 +6,6 @@ out. One exchange may make several attempts, one after the other; each is an `At
 
 from __future__ import annotations
 
-import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -14,16 +13,15 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal
 from urllib.parse import urlsplit
 
-from addon.actions import Action, Answer, Attempt, Cancel, Data, End, Head
-from addon.client_answer import ClientAnswer, Pace
-from addon.providers.profile import Profile
-from addon.translate.chat_fold import ChatFold
+from addon.actions import Action, Answer, Attempt, Cancel, End, Head
+from addon.client_answer import ClientAnswer
 from addon.translate.errors import ApiError, busy, from_response, shortened, to_headers
 from addon.translate.notes import Notes, header_value
 from addon.translate.output import ResponseBuilder
-from addon.tries import AnswerReader, CallT, ChatCall, ProviderCall, ReadCall, Tries
+from addon.tries import AnswerReader, CallT, ProviderCall, ReadCall, Tries
+from addon.watch import Watch
 from addon.wire.encoding import BadEncoding, Decoder, TooLarge, UnknownEncoding
-from addon.wire.json import dump_bytes, dumps
+from addon.wire.json import dump_bytes
 from addon.wire.responses import Event, Usage
 
 MAX_ERROR_BYTES = 256 * 1024
@@ -173,40 +171,6 @@ class CallContext:
     """Takes the keys out of a text."""
     answer_bytes: int = 64 * 1024 * 1024
     """The most that is read of one answer, decoded."""
-
-
-@dataclass(slots=True)
-class Watch:
-    """How long a provider may be silent: the timeouts of its profile, and what has happened so far. Seconds."""
-
-    profile: Profile
-    began: float
-    """The client's call."""
-    attempt_began: float | None
-    """None: it waits for its turn."""
-    connected: float | None = None
-    heard: float | None = None
-    """The last sign of life."""
-
-    def patience(self) -> tuple[float, str]:
-        """When it ends, and what is then wrong with the provider."""
-        profile = self.profile
-        if self.heard is not None:
-            seconds, since, what = profile.idle_timeout_s, self.heard, "fell silent in the midst of its answer"
-        elif self.connected is not None:
-            seconds, since, what = profile.first_byte_timeout_s, self.connected, "did not begin to answer"
-        elif self.attempt_began is not None:
-            seconds, since, what = profile.connect_timeout_s, self.attempt_began, "could not be connected to"
-        else:
-            seconds, since, what = math.inf, self.began, "had too many calls under way"
-        total = self.began + profile.total_timeout_s
-        if since + seconds <= total:
-            return since + seconds, f"{what} for {seconds:g} s"
-        return total, f"did not end its answer within {profile.total_timeout_s:g} s of the call"
-
-    def too_late(self, now: float) -> bool:
-        """The time for the whole call is up."""
-        return now >= self.began + self.profile.total_timeout_s
 
 
 class SingleExchange(Exchange, Generic[CallT]):
@@ -484,6 +448,7 @@ class ResponsesExchange(AnsweringExchange):
         self._answered = False
 
     def _prepare(self, call: ReadCall) -> None:
+        self._answered = False
         self._client.retract()
         self._builder.seal_with(call.seal)
         self._reader = call.reader(self._builder)
@@ -503,7 +468,7 @@ class ResponsesExchange(AnsweringExchange):
             another = self._another(error)
             if another is not None:
                 return another
-        if not self._answered and error is None and self._builder.has_output:
+        if not self._answered and error is None and (self._builder.has_output or self._builder.ended):
             self._answered = True
             self._tries.answered(self._call)
         if self._builder.ended:
@@ -523,89 +488,3 @@ class ResponsesExchange(AnsweringExchange):
         ended = "cached" if self.record.cache == "hit" else response["status"]
         self.record.outcome = f"failed {error['code']}" if error is not None else ended
         self.record.enter(usage)
-
-
-class ChatExchange(SingleExchange[ChatCall]):
-    """POST /v1/chat/completions: the provider's answer goes to the client as it comes, or folded to one."""
-
-    def __init__(self, tries: Tries[ChatCall], record: Record, context: CallContext, pace: Pace) -> None:
-        super().__init__(tries, record, context)
-        self._pace = pace
-        self._fold: ChatFold | None = None
-        self._begun = False
-        self._between_events = True
-        self._spoke = self._began
-
-    @property
-    def _waiting_alarm(self) -> float:
-        if not self._call.stream:
-            return math.inf
-        first = self._pace.early_headers_after if self._fold is None else self._pace.json_after
-        return self._spoke + (self._pace.every if self._begun else first)
-
-    def _wait(self) -> list[Action]:
-        """A comment, which all SDKs skip, or a blank before what is folded. A whole answer of the provider's is let
-        through as it is, and has no place for a sign of life."""
-        if self._context.clock() < self._waiting_alarm:
-            return []
-        content_type, sign = ("text/event-stream", b": keep-alive\n\n")
-        if self._fold is not None:
-            content_type, sign = ("application/json", b"\n")
-        head: list[Action] = [] if self._begun else [self._begin(200, content_type)]
-        self._spoke = self._context.clock()
-        return [*head, Data(sign)] if self._between_events else head
-
-    def upstream_head(self, status: int, headers: Mapping[str, str]) -> list[Action]:
-        actions = super().upstream_head(status, headers)
-        if actions or self._failure is not None or self._fold is not None:
-            return actions
-        self._tries.answered(self._call)
-        usual = "text/event-stream" if self._call.stream else "application/json"
-        return [] if self._begun else [self._begin(status, headers.get("content-type", usual))]
-
-    def _begin(self, status: int, content_type: str) -> Head:
-        self._begun = True
-        return self._head(status, content_type)
-
-    def _prepare(self, call: ChatCall) -> None:
-        self._heard = False
-        self._fold = call.fold() if call.fold is not None else None
-
-    def _feed(self, data: bytes) -> list[Action]:
-        if self._fold is not None:
-            self._fold.feed(data)
-            return self._lost(self._fold.error) if self._fold.error else []
-        self._heard = True
-        self._between_events = data.endswith((b"\n\n", b"\r\n\r\n"))
-        self._spoke = self._context.clock()
-        return [Data(data)]
-
-    def _finish(self) -> list[Action]:
-        if self._fold is not None:
-            return self._tell_folded(self._fold)
-        self._close(outcome="completed")
-        return [End()]
-
-    def _tell_folded(self, fold: ChatFold) -> list[Action]:
-        completion = fold.end()
-        if isinstance(completion, ApiError):
-            return self._lost(completion)
-        self._tries.answered(self._call)
-        head = None if self._begun else self._begin(200, "application/json")
-        self._close(status=200, outcome="completed")
-        body = dump_bytes(completion)
-        return [Data(body), End()] if head is None else [Answer(200, head.headers, body)]
-
-    def _fail(self, error: ApiError) -> list[Action]:
-        if self._fold is not None and self._fold.is_complete:  # all was said; only the stream did not end well
-            return self._tell_folded(self._fold)
-        if not self._heard:
-            another = self._another(error)
-            if another is not None:
-                return another
-        if not self._begun:
-            return [self._answer_error(error)]
-        self._close(outcome=f"failed {error.code}")
-        if self._fold is not None:
-            return [Data(error.body()), End()]
-        return [Data(f"data: {dumps(error.envelope())}\n\n".encode()), End()]

@@ -17,12 +17,14 @@ from addon import endpoints
 from addon.actions import Answer
 from addon.background import Jobs, Start
 from addon.caching import AnswerCache
-from addon.calls import Calls, Place, Vision, conversation_name
+from addon.calls import Calls, conversation_name
+from addon.chat_exchange import ChatExchange
 from addon.client_answer import Pace
 from addon.config import Config, ConfigError, LiveConfig
 from addon.config.model import Limits
-from addon.exchange import CallContext, ChatExchange, ClientCall, Exchange, Record
+from addon.exchange import CallContext, ClientCall, Exchange, Record
 from addon.observe.redact import Redactor
+from addon.place import Place, Vision
 from addon.routing import Router, RoutingError, Target, UnknownModel
 from addon.sharing import Sharing
 from addon.state import OpenStore, State, Storage, Turn, limits_of, nothing_kept, store_trouble

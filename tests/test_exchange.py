@@ -12,8 +12,9 @@ import pytest
 from pydantic import SecretStr
 
 from addon.actions import Action, Answer, Attempt, Data, End, Head
+from addon.chat_exchange import ChatExchange
 from addon.client_answer import ClientAnswer, Pace
-from addon.exchange import CallContext, ChatExchange, Exchange, Record, ResponsesExchange
+from addon.exchange import CallContext, Exchange, Record, ResponsesExchange
 from addon.providers.profile import Profile
 from addon.routing import Credential, Target
 from addon.translate.chat_fold import ChatFold

@@ -52,9 +52,8 @@ ROOMS = {
 CALL = tuple(
     f"addon.{name}"
     for name in (
-        "actions", "client_answer", "health", "selection", "tries", "experience", "exchange", "preceding",
-        "compacting", "checking", "caching", "calls", "sharing",
-        "service",
+        "actions", "client_answer", "health", "selection", "tries", "experience", "watch", "exchange", "chat_exchange",
+        "preceding", "compacting", "checking", "caching", "place", "calls", "sharing", "service",
     )
 )  # fmt: skip
 BELOW_CALL = tuple(

@@ -16,8 +16,9 @@ import zstandard
 
 from addon.actions import Action, Answer, Attempt
 from addon.background import Start
+from addon.chat_exchange import ChatExchange
 from addon.config import LiveConfig, load_config
-from addon.exchange import ChatExchange, ClientCall, Exchange, ResponsesExchange
+from addon.exchange import ClientCall, Exchange, ResponsesExchange
 from addon.health import Health
 from addon.selection import Selection
 from addon.service import Forward, Plan, Service

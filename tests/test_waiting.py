@@ -10,8 +10,9 @@ from functools import partial
 import pytest
 
 from addon.actions import Action, Answer, Attempt, Cancel, Data, End, Head
+from addon.chat_exchange import ChatExchange
 from addon.client_answer import ClientAnswer, Pace
-from addon.exchange import CallContext, ChatExchange, Exchange, Record, ResponsesExchange
+from addon.exchange import CallContext, Exchange, Record, ResponsesExchange
 from addon.health import Health
 from addon.providers.profile import Profile
 from addon.routing import Target
