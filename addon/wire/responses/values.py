@@ -19,7 +19,8 @@ class _ByClass(ModelMetaclass):
     """isinstance by inheritance alone. pydantic's own asks for ABC registrations as well, and in a long history that is
     a large part of what each `match` on an item or a part costs."""
 
-    __instancecheck__ = type.__instancecheck__  # type: ignore[assignment]
+    if not TYPE_CHECKING:  # pydantic's releases declare it in different ways
+        __instancecheck__ = type.__instancecheck__
 
 
 class Wire(BaseModel, metaclass=_ByClass):
