@@ -19,13 +19,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(own)
     command: Callable[[argparse.Namespace, list[str]], int] = options.command
     try:
-        return command(options, passed_on)
+        status = command(options, passed_on)
+        sys.stdout.flush()
+        return status
     except CommandError as error:
         print(f"responses-bridge: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `| head` has read enough; what is still to be flushed at exit must not complain either
+    except BrokenPipeError:  # `| head` has read enough; the flush at exit must not complain of it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 
