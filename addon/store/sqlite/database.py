@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,8 @@ class Database:
             self._connection = sqlite3.connect(
                 ":memory:" if path is None else path, timeout=patience, isolation_level=None, check_same_thread=False
             )
+            # Nobody knows who is the last to need it: a script that is loaded again leaves calls behind that go on.
+            weakref.finalize(self, self._connection.close)
             try:
                 self._prepare(migrations)
             except BaseException:
