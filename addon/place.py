@@ -66,9 +66,13 @@ class Place:
     cache: AnswerCache | None = None
     """Answers that may be given again."""
 
+    def noting(self, what: str, why: str) -> Place:
+        """The same, with a further loss."""
+        return replace(self, losses=(*self.losses, Note(what, why)))
+
     def losing(self, why: str) -> Place:
         """The same, when some image could not be described."""
-        return replace(self, losses=(*self.losses, Note("content: input_image", why)))
+        return self.noting("content: input_image", why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,8 @@ class Wish:
 
     def noting(self, what: str, why: str) -> Wish:
         """The same, with a further loss."""
-        return replace(self, place=replace(self.place, losses=(*self.place.losses, Note(what, why))))
+        return replace(self, place=self.place.noting(what, why))
 
     def losing(self, why: str) -> Wish:
         """The same, when some image could not be described."""
-        return self.noting("content: input_image", why)
+        return replace(self, place=self.place.losing(why))

@@ -85,6 +85,9 @@ LOOK_S = 5.0
 NEXT_LOOK_S = 1.0
 """The same while its client does not read."""
 
+NEW_PATIENCE = (UpstreamBegins, UpstreamConnected, UpstreamHead, UpstreamAlive)
+"""After these the provider may be silent for another time than before."""
+
 
 class BridgeLayer(HttpLayer):
     """All that happens on one intercepted client connection, once its TLS is established."""
@@ -278,9 +281,7 @@ class BridgeStream(HttpStream):
             case FromAttempt():
                 if self._exchange is not None and event.attempt == self._attempt:
                     yield from self._act(self._told(self._exchange, event))
-                    if isinstance(
-                        event, (UpstreamBegins, UpstreamConnected, UpstreamHead, UpstreamAlive)
-                    ):  # another patience holds from here on
+                    if isinstance(event, NEW_PATIENCE):
                         self._set_alarm()
             case Tick():
                 if self._exchange is not None and not self._answered:

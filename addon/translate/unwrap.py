@@ -140,14 +140,6 @@ class BareInput:
         return "".join(self._given)
 
 
-def unwrap_input(arguments: str, *, patch: bool = False) -> str:
-    """The text in arguments that are all there."""
-    unwrapper = InputUnwrapper(patch=patch)
-    unwrapper.feed(arguments)
-    unwrapper.finish()
-    return unwrapper.text
-
-
 class _StringReader:
     """The inside of a JSON string → its text, while it comes; and whether the object around it ends as one does."""
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from addon.translate.unwrap import InputUnwrapper, unwrap_input
+from addon.translate.unwrap import InputUnwrapper
 
 PATCH = "*** Begin Patch\n*** Update File: a.txt\n@@\n-b\n+c\n*** End Patch"
 
@@ -142,7 +142,10 @@ def cut(text: str, at: Sequence[int]) -> list[str]:
 def test_text(case: Case) -> None:
     unwrapper = read([case.arguments], patch=case.patch)
     assert (unwrapper.text, unwrapper.whole) == (case.text, case.whole)
-    assert unwrap_input(case.arguments, patch=case.patch) == case.text
+    unwrapper = InputUnwrapper(patch=case.patch)
+    unwrapper.feed(case.arguments)
+    unwrapper.finish()
+    assert unwrapper.text == case.text
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
